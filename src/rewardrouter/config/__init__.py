@@ -1,0 +1,1 @@
+"""Settings: pydantic schemas, YAML files and dotted overrides."""
