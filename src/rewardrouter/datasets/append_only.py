@@ -1,0 +1,106 @@
+"""JSON lines that survive ``kill -9``: appended in chunks, each on disk before the next.
+
+A chunk is one write, flushed and synced. A process that dies inside it leaves a
+last line without its end; on reopening that line is cut off, so that every line
+of the file is whole and what it holds is known by its ``id``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rewardrouter.errors import DataError
+
+_BLOCK = 1 << 16  # bytes looked through at once for the last line end
+
+
+class AppendOnlyLines:
+    """One file of JSON objects with an ``id``, to be appended to.
+
+    Creating it cuts off a torn last line and reads what is there; a file that does not exist is begun.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Attributes
+    ----------
+    ids
+        The ids in the file, those of earlier runs included.
+    first
+        The first object in the file, ``None`` while it is empty.
+
+    Raises
+    ------
+    DataError
+        If a whole line is not a JSON object with an ``id``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ids: set[str] = set()
+        self.first: Mapping[str, Any] | None = None
+        path.touch()
+        cut_torn_line(path)
+        for row in self.rows():
+            self._remember(row)
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append one chunk; it is on disk on return."""
+        chunk = list(rows)
+        lines = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in chunk)
+        with self.path.open("ab") as file:
+            file.write(lines.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        for row in chunk:
+            self._remember(row)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the objects in the file."""
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    row = json.loads(line)
+                    row["id"]
+                except (ValueError, TypeError, KeyError) as error:
+                    raise DataError(
+                        f"{self.path}, line {number}: not a JSON object with an id; remove the line to resume"
+                    ) from error
+                yield row
+
+    def _remember(self, row: Mapping[str, Any]) -> None:
+        self.ids.add(str(row["id"]))
+        self.first = self.first or row
+
+
+def cut_torn_line(path: Path) -> None:
+    """Shorten the file to its last line end, in place."""
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _BLOCK)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        file.truncate(end)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place at once."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

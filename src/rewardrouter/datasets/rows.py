@@ -1,0 +1,153 @@
+"""Rows from a file, a folder or the hub, as plain Python values.
+
+One reader for every format, so that pairs and verdicts come from parquet, JSON
+lines, a JSON list or a dataset of the `datasets` library alike. A missing value
+is always ``None``: NaN, which pandas writes for a missing cell, becomes ``None``.
+Lists of messages are plain lists of dicts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rewardrouter.datasets.library import HUB_PREFIX, first_line, hub_rows, is_saved_dataset, saved_rows
+from rewardrouter.errors import DataError, did_you_mean
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def read_rows(source: str | Path) -> list[dict[str, Any]]:
+    """Read every row of ``source``: column name to plain Python value.
+
+    Parameters
+    ----------
+    source
+        A ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.json`` (one list) file; a folder written by
+        ``Dataset.save_to_disk``; ``hub:NAME[:SPLIT]``; or ``owner/name`` where no such path exists.
+
+    Raises
+    ------
+    DataError
+        If there is no such source, its format is unknown or broken, or it holds no row.
+    MissingDependencyError
+        If the source needs the `datasets` library and it is not installed.
+    """
+    path = Path(source).expanduser()
+    if isinstance(source, str) and (source.startswith(HUB_PREFIX) or _names_a_dataset(source)):
+        rows = hub_rows(source)
+    elif path.is_dir():
+        rows = _folder_rows(path)
+    else:
+        rows = _file_rows(path)
+    if not rows:
+        raise DataError(f"{source}: holds no rows; give a source with at least one")
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _names_a_dataset(source: str) -> bool:
+    """Tell ``owner/name`` from a mistyped path: nothing of it exists, and it ends like no file."""
+    path = Path(source)
+    return (
+        _HUB_NAME.fullmatch(source) is not None
+        and path.suffix.lower() not in _READERS
+        and not path.exists()
+        and not path.parent.exists()
+    )
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _folder_rows(path: Path) -> list[dict[str, Any]]:
+    if not is_saved_dataset(path):
+        raise DataError(
+            f"{path}: a folder not written by save_to_disk; name a file in it ({', '.join(_READERS)})"
+        )
+    return saved_rows(path)
+
+
+def _file_rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        raise DataError(_no_such_path(path))
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: unknown suffix {path.suffix!r}; known are {', '.join(_READERS)}")
+    try:
+        return reader(path)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8"
+        ) from error
+    except pa.ArrowException as error:
+        raise DataError(
+            f"{path}: not a readable parquet file: {first_line(error)}; write it again"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {first_line(error)}") from error
+
+
+def _no_such_path(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"{path}: no such file: the folder {folder} does not exist"
+    hint = did_you_mean(path.name, sorted(sibling.name for sibling in folder.iterdir()))
+    return f"{path}: no such file.{hint} A dataset of the hub is written {HUB_PREFIX}owner/name"
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def _jsonl_rows(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as lines:
+        return [_object(path, n, line) for n, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _object(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {number}: broken JSON: {error.msg} (column {error.colno})") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: expected one JSON object per line, found {_shown(row)}")
+    return row
+
+
+def _json_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}, line {error.lineno}: broken JSON: {error.msg} (column {error.colno})"
+        ) from error
+    if not isinstance(rows, list):
+        raise DataError(
+            f"{path}: expected a JSON list of objects, found {_shown(rows)}; JSON lines end in .jsonl"
+        )
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, item {number}: expected an object, found {_shown(row)}")
+    return rows
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+_READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    ".parquet": _parquet_rows,
+    ".jsonl": _jsonl_rows,
+    ".ndjson": _jsonl_rows,
+    ".json": _json_rows,
+}

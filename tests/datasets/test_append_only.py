@@ -1,0 +1,53 @@
+"""JSON lines that survive being killed."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rewardrouter.datasets import append_only
+from rewardrouter.datasets.append_only import AppendOnlyLines, write_atomically
+from rewardrouter.errors import DataError
+
+ROWS = [{"id": "a", "text": "é\u2028"}, {"id": "b", "text": "x" * 50}, {"id": "c"}]
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 200), block=st.integers(1, 40))
+def test_whatever_byte_it_died_at_whole_lines_stay_and_it_goes_on(tmp_path_factory, cut, block):
+    path = tmp_path_factory.mktemp("log") / "log.jsonl"
+    AppendOnlyLines(path).append(ROWS)
+    content = path.read_bytes()
+    path.write_bytes(content[:cut])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(append_only, "_BLOCK", block)  # so that the search crosses blocks
+        log = AppendOnlyLines(path)
+    whole = content[:cut].count(b"\n")
+    assert list(log.rows()) == ROWS[:whole]
+    assert log.ids == {row["id"] for row in ROWS[:whole]}
+    log.append(ROWS[whole:])
+    assert path.read_bytes() == content
+    assert log.first == ROWS[0]
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b'{"name": 1}', b"\x00\x00", b""])
+def test_a_whole_line_that_is_no_row_is_an_error(tmp_path, line):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"id": "a"}\n' + line + b"\n")
+    with pytest.raises(DataError, match=r"log\.jsonl, line 2: not a JSON object with an id"):
+        AppendOnlyLines(path)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "out"
+    path.write_text("before")
+
+    def fails(file):
+        file.write_text("half")
+        raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        write_atomically(path, fails)
+    assert path.read_text() == "before"
+    write_atomically(path, lambda file: file.write_text("after"))
+    assert path.read_text() == "after"
+    assert list(tmp_path.iterdir()) == [path]
