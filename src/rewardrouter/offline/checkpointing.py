@@ -1,0 +1,113 @@
+"""Checkpoints of a training that was interrupted: safetensors and JSON, replaced atomically.
+
+A checkpoint is one folder. It is written beside the last one and takes its place
+by a rename, so whenever the process dies the last whole checkpoint is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rewardrouter.config.offline import OfflineConfig
+from rewardrouter.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from rewardrouter.offline.gradient import _Trainer
+
+_COUNTERS = ("step", "best_step", "best_loss", "stale", "history")
+
+
+class TrainingCheckpoint:
+    """The one checkpoint of a training, in ``folder``.
+
+    ``config`` and ``data``, a digest of the training data, must be those of the interrupted run:
+    a checkpoint never changes either silently.
+    """
+
+    def __init__(self, folder: Path, config: OfflineConfig, data: str) -> None:
+        self._folder = folder
+        self._run = {"config": config.model_dump(mode="json"), "data": data}
+
+    def save(self, trainer: _Trainer) -> None:
+        """Write the trainer's whole state."""
+        new, old = _beside(self._folder)
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        tensors = {f"now.{k}": v for k, v in trainer.modules.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in trainer.best.items()}
+        for index, slots in trainer.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{slot}": value for slot, value in slots.items()}
+        # One tensor may stand under two names (tied weights): safetensors wants copies.
+        save_file(
+            {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, new / "state.safetensors"
+        )
+        counters: dict[str, Any] = {name: getattr(trainer, name) for name in _COUNTERS}
+        counters["best_loss"] = None if trainer.best_loss == float("inf") else trainer.best_loss
+        (new / "state.json").write_text(json.dumps({**self._run, **counters}))
+        if self._folder.exists():  # else the old one is the last whole one: see load_into
+            shutil.rmtree(old, ignore_errors=True)
+            self._folder.replace(old)
+        new.replace(self._folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def load_into(self, trainer: _Trainer) -> None:
+        """Restore the trainer's state where a checkpoint was left, else leave the trainer as it is.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint belongs to other settings or other data, or cannot be read.
+        """
+        folder = self._folder
+        if not folder.exists():  # killed between the two renames of save
+            _, folder = _beside(folder)
+        if not folder.exists():
+            return
+        try:
+            counters = json.loads((folder / "state.json").read_text())
+            found = {key: counters.pop(key) for key in self._run}
+            tensors = load_file(folder / "state.safetensors")
+        except (AttributeError, KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{folder}: the interrupted training cannot be read ({error}); delete it to start anew"
+            ) from error
+        for key, what in (("config", "settings"), ("data", "training data")):
+            if found[key] != self._run[key]:
+                raise CheckpointError(
+                    f"{folder}: the interrupted training has other {what};"
+                    f" delete it to start anew, or give its {what} again"
+                )
+        trainer.modules.load_state_dict(_under("now.", tensors))
+        trainer.best = {k: v.to(trainer.device) for k, v in _under("best.", tensors).items()}
+        state = trainer.optimiser.state_dict()
+        state["state"] = {}
+        for name, value in _under("optimiser.", tensors).items():
+            index, slot = name.split(".")
+            state["state"].setdefault(int(index), {})[slot] = value
+        trainer.optimiser.load_state_dict(state)
+        if counters["best_loss"] is None:
+            counters["best_loss"] = float("inf")
+        for name in _COUNTERS:
+            setattr(trainer, name, counters[name])
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Delete the checkpoint in ``folder`` with all that a killed process left beside it."""
+    for part in (*_beside(folder), folder):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """Return where the next checkpoint is written and where the last one waits for it."""
+    return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,127 @@
+"""Fitting the offline router on a frozen encoder: everything after the encoder, solved.
+
+The strength of the prior on the heads and the trust in what a pair shows are
+chosen by cross-validation by group: every training pair is scored once by a
+model that saw neither it nor its problem, standardisation, components and
+surrogates included. The final model is then fitted on all pairs with the choice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rewardrouter.config.offline import OfflineConfig
+from rewardrouter.offline.features import PairFeatures
+from rewardrouter.offline.fusion import LinearFusion
+from rewardrouter.offline.losses import cls_loss
+from rewardrouter.offline.model import Heads, OfflineModel
+from rewardrouter.offline.solver import global_ranking, solve_head, solve_path, trusting
+from rewardrouter.offline.splits import group_folds
+from rewardrouter.offline.surrogates import Surrogates, surrogate_targets
+from rewardrouter.offline.validation import Validation, routed_correctly, validate
+from rewardrouter.offline.vectors import Block, PairVectors
+from rewardrouter.verdicts import VerdictTable
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearFit:
+    """A fitted model, and what cross-validation says of it."""
+
+    model: OfflineModel
+    validation: Validation
+
+
+def fit_linear(
+    blocks: tuple[Block, ...],
+    vectors: PairVectors,
+    table: VerdictTable,
+    config: OfflineConfig,
+    advance: Callable[[int], None] = lambda _: None,
+) -> LinearFit:
+    """Fit features, surrogates, linear fusion and both heads to P labelled pairs.
+
+    Parameters
+    ----------
+    blocks
+        Of the vectors.
+    vectors
+        Of the P pairs' texts.
+    table
+        The P pairs' verdicts.
+    config
+        Settings; ``config.solver`` holds the candidates.
+    advance
+        Called with 1 after each of the ``folds + 1`` fits.
+
+    Raises
+    ------
+    DataError
+        If there are fewer groups than folds.
+    """
+    solver, behaviour = config.solver, torch.from_numpy(table.behaviour)
+    candidates = [(l2, trust) for l2 in sorted(solver.l2, reverse=True) for trust in sorted(solver.trust)]
+    folds = group_folds(table.groups, solver.folds, config.seed)
+    held_out = {candidate: np.zeros(behaviour.shape) for candidate in candidates}
+    for fold in range(solver.folds):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        model, h = _fit_body(blocks, vectors.select(inside), table.select(inside), config)
+        path = solve_path(h, behaviour[inside], solver.l2)
+        ranking = global_ranking(behaviour[inside])
+        unseen = vectors.select(outside)
+        h_unseen = model.contexts(unseen.a, unseen.b).double()
+        for l2, trust in candidates:
+            held_out[l2, trust][outside] = (h_unseen @ trusting(path[l2], ranking, trust).T).numpy()
+        advance(1)
+    kept = table.kept
+    accuracy = {
+        candidate: float(routed_correctly(scores, table.behaviour)[kept].mean())
+        for candidate, scores in held_out.items()
+    }
+    # Of equals the first: the strongest prior, then the least trust in what the pair shows.
+    l2, trust = max(candidates, key=lambda candidate: accuracy[candidate])
+    model, h = _fit_body(blocks, vectors, table, config)
+    _solve_heads(model.heads, h, behaviour, l2, trust, solver.l2)
+    advance(1)
+    tried = tuple({"l2": c[0], "trust": c[1], "accuracy": accuracy[c]} for c in candidates)
+    method = f"{solver.folds}-fold cross-validation by group"
+    return LinearFit(model, validate(method, held_out[l2, trust], table, {"l2": l2, "trust": trust}, tried))
+
+
+def _solve_heads(
+    heads: Heads, h: Tensor, behaviour: Tensor, l2: float, trust: float, strengths: tuple[float, ...]
+) -> None:
+    embeddings = solve_path(h, behaviour, tuple(s for s in strengths if s >= l2))[l2]
+    with torch.no_grad():
+        heads.bt.copy_(trusting(embeddings, global_ranking(behaviour), trust))
+        if heads.cls is not None:
+            heads.cls.copy_(solve_head(h, behaviour, cls_loss, l2))
+
+
+def _fit_body(
+    blocks: tuple[Block, ...], vectors: PairVectors, table: VerdictTable, config: OfflineConfig
+) -> tuple[OfflineModel, Tensor]:
+    """Return the model with untrained heads, and the training pairs' h with cross-fitted surrogates."""
+    features = PairFeatures(blocks)
+    if config.features.standardise:
+        features.fit(vectors)
+    x = features(vectors.a, vectors.b)
+    surrogates = None
+    if config.features.surrogates:
+        surrogates, agreement = Surrogates.fitted(
+            blocks,
+            vectors,
+            x,
+            surrogate_targets(table),
+            [str(group) for group in table.groups],
+            config.features.surrogate_weight,
+            config.seed,
+        )
+        x = torch.cat([x, agreement], dim=1)
+    fusion = LinearFusion.fitted(x, config.fusion.width)
+    model = OfflineModel(features, surrogates, fusion, Heads(fusion.width, len(table.rms), config.heads))
+    return model.eval(), fusion(x)
