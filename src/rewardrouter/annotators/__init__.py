@@ -1,0 +1,28 @@
+"""Strategies that label pairs with a pool of reward models: one file each, behind one seam."""
+
+from rewardrouter.annotators.base import Annotation, Annotator, DecisionId, Outcome, StepContext
+from rewardrouter.annotators.ensembles import ScoreEnsembleAnnotator, ScoreScale, score_scales
+from rewardrouter.annotators.lookup import LookupAnnotator
+from rewardrouter.annotators.majority import MajorityAnnotator, UwoAnnotator
+from rewardrouter.annotators.offline_only import OfflineOnlyAnnotator
+from rewardrouter.annotators.oracle import OracleAnnotator
+from rewardrouter.annotators.random import RandomAnnotator
+from rewardrouter.annotators.single import SingleAnnotator
+
+__all__ = [
+    "Annotation",
+    "Annotator",
+    "DecisionId",
+    "LookupAnnotator",
+    "MajorityAnnotator",
+    "OfflineOnlyAnnotator",
+    "OracleAnnotator",
+    "Outcome",
+    "RandomAnnotator",
+    "ScoreEnsembleAnnotator",
+    "ScoreScale",
+    "SingleAnnotator",
+    "StepContext",
+    "UwoAnnotator",
+    "score_scales",
+]

@@ -1,0 +1,42 @@
+"""The seam behind which every reward model stands.
+
+A reward model is anything that can judge a pair: a classifier that scores each
+response (*pointwise*), a judge that names the better one (*pairwise*), or a
+recording of either. An implementation is a name and one method::
+
+    class LongerIsBetter:
+        name = "longer"
+
+        def judge(self, pairs):
+            return [
+                Verdict.from_scores(self.name, len(str(p.response_a)), len(str(p.response_b)))
+                for p in pairs
+            ]
+
+``rewardrouter.testing.check_reward_model`` says whether one keeps the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.verdicts import Verdict
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """Anything that can judge a preference pair."""
+
+    @property
+    def name(self) -> str:
+        """The stable name of this RM: the arm's name in the router."""
+
+    def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+        """Return one verdict per pair, in the order of ``pairs``.
+
+        A call that fails for one pair is a failed :class:`Verdict`, never an
+        exception and never a missing entry. Exchanging the two responses of a
+        pair exchanges the winner.
+        """

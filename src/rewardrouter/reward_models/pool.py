@@ -1,0 +1,70 @@
+"""A pool: the reward models that a strategy may call, by name and in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rewardrouter.errors import ConfigError, did_you_mean
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models.base import RewardModel
+from rewardrouter.verdicts import Verdict
+
+
+class RewardModelPool:
+    """N reward models with distinct names.
+
+    Raises
+    ------
+    ConfigError
+        If there is no RM, or two have one name.
+    """
+
+    def __init__(self, models: Iterable[RewardModel]) -> None:
+        self._models: dict[str, RewardModel] = {}
+        for model in models:
+            if model.name in self._models:
+                raise ConfigError(f"two reward models of the pool are named {model.name!r}")
+            self._models[model.name] = model
+        if not self._models:
+            raise ConfigError("the pool holds no reward model")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order of the pool."""
+        return tuple(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def select(self, names: Sequence[str]) -> RewardModelPool:
+        """Return the pool of some RMs, in the order given.
+
+        Raises
+        ------
+        ConfigError
+            If a name is not in the pool.
+        """
+        for name in names:
+            if name not in self._models:
+                raise ConfigError(
+                    f"the pool has no reward model {name!r}.{did_you_mean(name, self._models)}"
+                    f" It holds: {', '.join(self._models)}"
+                )
+        return RewardModelPool(self._models[name] for name in names)
+
+    def judge(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+        """Ask one RM, and hold it to its contract.
+
+        Raises
+        ------
+        RuntimeError
+            If the RM's reply has another length than ``pairs`` or speaks in another
+            name: a misaligned reply must never become labels.
+        """
+        verdicts = self._models[rm].judge(pairs)
+        if len(verdicts) != len(pairs):
+            raise RuntimeError(f"{rm} answered {len(pairs)} pairs with {len(verdicts)} verdicts")
+        for verdict in verdicts:
+            if verdict.rm != rm:
+                raise RuntimeError(f"{rm} answered in the name of {verdict.rm}")
+        return verdicts

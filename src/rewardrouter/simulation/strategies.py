@@ -1,0 +1,65 @@
+"""The strategies of the paper's tables by name, for a router and a pool."""
+
+from __future__ import annotations
+
+from rewardrouter.annotators import (
+    Annotator,
+    LookupAnnotator,
+    MajorityAnnotator,
+    OfflineOnlyAnnotator,
+    OracleAnnotator,
+    RandomAnnotator,
+    ScoreEnsembleAnnotator,
+    ScoreScale,
+    SingleAnnotator,
+    UwoAnnotator,
+)
+from rewardrouter.errors import ConfigError, did_you_mean
+from rewardrouter.reward_models import RewardModelPool
+from rewardrouter.router import BayesianRouter
+from rewardrouter.verdicts import VerdictTable
+
+CAUTION = 1.0
+"""Standard deviations that the lower confidence bound takes off."""
+
+
+def strategies(
+    router: BayesianRouter, pool: RewardModelPool, *, seed: int, table: VerdictTable | None = None
+) -> dict[str, Annotator]:
+    """Return every strategy by its name in reports.
+
+    ``oracle`` is among them only where ``table`` gives the labels. Nothing else reads it.
+    """
+    pool = pool.select(router.arms)
+    scales = {
+        arm.name: ScoreScale(arm.score_mean, arm.score_std)
+        for arm in router.arm_records
+        if arm.score_mean is not None and arm.score_std is not None
+    }
+    named: dict[str, Annotator] = {"router": OfflineOnlyAnnotator(pool, router)}
+    named |= {f"single/{rm}": SingleAnnotator(pool, rm) for rm in pool.names}
+    named |= {
+        "lookup-by-domain": LookupAnnotator(pool, router.arm_records),
+        "majority": MajorityAnnotator(pool, seed),
+        "uwo": UwoAnnotator(pool, seed),
+        "mean-score": ScoreEnsembleAnnotator(pool, scales),
+        "lower-confidence-bound": ScoreEnsembleAnnotator(pool, scales, CAUTION),
+        "random": RandomAnnotator(pool, seed),
+    }
+    if table is not None:
+        named["oracle"] = OracleAnnotator(pool, table)
+    return named
+
+
+def strategy(name: str, router: BayesianRouter, pool: RewardModelPool, *, seed: int) -> Annotator:
+    """Return one strategy that needs no labels.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    known = strategies(router, pool, seed=seed)
+    if name not in known:
+        raise ConfigError(f"--strategy {name}: unknown.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    return known[name]
