@@ -1,0 +1,132 @@
+"""``rewardrouter annotate``: label new pairs, each by the reward model chosen for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rewardrouter.progress import log, progress
+
+if TYPE_CHECKING:
+    from rewardrouter.annotators import Annotation
+    from rewardrouter.pairs import PreferencePair
+
+_CHUNK = 256
+"""Pairs labelled and written at once. The chunks of a file are the same in a resumed run."""
+
+
+@click.command("annotate")
+@click.option(
+    "--pairs", "source", required=True, metavar="P", help="Pairs to label: parquet, JSONL, or a dataset."
+)
+@click.option(
+    "--router",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="ROUTER",
+    help="Folder of the router.",
+)
+@click.option(
+    "--pool",
+    "pool_file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="POOL.yaml",
+    help="The reward models that may be asked.",
+)
+@click.option(
+    "--strategy",
+    "strategy_name",
+    default="router",
+    metavar="S",
+    help="Who labels: router, single/NAME, majority, uwo, random, ...",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Labelled file, .jsonl or .parquet; resumed if it was begun.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S", help="Of random choices.")
+@click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
+def annotate(
+    source: str, folder: Path, pool_file: Path, strategy_name: str, out: Path, seed: int, no_cache: bool
+) -> None:
+    """Label pairs and write them in TRL's preference format.
+
+    Each row has prompt, chosen, rejected, the weight of the pair, the reward
+    model whose answer the label is (rm) and all that were called (rms). Pairs
+    without a label are kept, with the reason, in F.dropped.jsonl.
+    """
+    from rewardrouter.annotators import StepContext
+    from rewardrouter.datasets.pairs import load_pairs
+    from rewardrouter.datasets.preferences import PreferenceWriter, preference_row
+    from rewardrouter.offline.cache import EmbeddingCache, default_folder
+    from rewardrouter.reward_models.loading import load_pool
+    from rewardrouter.router import BayesianRouter
+    from rewardrouter.simulation.strategies import strategy
+
+    pool = load_pool(pool_file)
+    cache = EmbeddingCache(None if no_cache else default_folder())
+    router = BayesianRouter.from_pretrained(folder, cache=cache)
+    annotator = strategy(strategy_name, router, pool, seed=seed)
+    loaded = load_pairs(source)
+    for line in loaded.report.lines():
+        log(line)
+    manifest = {
+        "strategy": strategy_name,
+        "seed": seed,
+        "router": _fingerprint(folder / "config.json", folder / "model.safetensors", folder / "arms.json"),
+        "pool": {"rms": list(pool.names), "file": _fingerprint(pool_file)},
+    }
+    tally: Counter[str] = Counter()
+    with PreferenceWriter(out, manifest) as writer, progress("annotate", len(loaded.pairs)) as advance:
+        done = writer.done_ids()
+        for start in range(0, len(loaded.pairs), _CHUNK):
+            chunk = loaded.pairs[start : start + _CHUNK]
+            if any(pair.id not in done for pair in chunk):
+                given = _missing(
+                    chunk, annotator.annotate(chunk, StepContext(batch_id=f"annotate/{start}")), done
+                )
+                writer.drop({pair.id: str(a.reason) for pair, a in given if a.label is None})
+                writer.write(
+                    [
+                        preference_row(pair, a.label, {"weight": a.weight, "rm": a.rm, "rms": list(a.rms)})
+                        for pair, a in given
+                        if a.label is not None
+                    ]
+                )
+                tally.update(a.rm or ("dropped" if a.label is None else strategy_name) for _, a in given)
+            advance(len(chunk))
+        before = len(done & {pair.id for pair in loaded.pairs})
+    _tell(tally, before, len(loaded.pairs), out)
+
+
+def _missing(
+    pairs: Sequence[PreferencePair], annotations: Sequence[Annotation], done: frozenset[str]
+) -> list[tuple[PreferencePair, Annotation]]:
+    return [(pair, a) for pair, a in zip(pairs, annotations, strict=True) if pair.id not in done]
+
+
+def _fingerprint(*files: Path) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _tell(tally: Counter[str], before: int, total: int, out: Path) -> None:
+    dropped = tally.pop("dropped", 0)
+    labelled = sum(tally.values())
+    resumed = f", {before:,} of them before" if before else ""
+    click.echo(f"{total:,} pairs{resumed}: {labelled:,} labelled now, {dropped:,} without a label")
+    for name, count in tally.most_common():
+        click.echo(f"  {name:<40} {count:>7,}  {count / max(labelled, 1):6.1%}")
+    click.echo(f"Labelled pairs: {out}" + (f"     Without a label: {out}.dropped.jsonl" if dropped else ""))

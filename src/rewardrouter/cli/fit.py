@@ -1,0 +1,130 @@
+"""``rewardrouter fit``: verdicts in, a router out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rewardrouter.errors import UserError
+from rewardrouter.progress import log
+
+if TYPE_CHECKING:
+    from rewardrouter.config.offline import OfflineConfig
+    from rewardrouter.router import BayesianRouter
+
+
+@click.command("fit", context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--verdicts",
+    required=True,
+    metavar="V",
+    help="Labelled pairs with verdicts: a wide file, or collect's folder.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="ROUTER", help="Folder of the router."
+)
+@click.option(
+    "--encoder", metavar="ID|minilm", help="Alias (minilm, smollm2), hub id or folder.  [default: minilm]"
+)
+@click.option("--rms", metavar="a,b,c", help="The pool, in order.  [default: every RM of the verdicts]")
+@click.option("--freeze-encoder", is_flag=True, help="Leave the encoder as it is: minutes on a CPU.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Of splits and training.  [default: 0]")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Settings (YAML).  [default: the paper's, or those for a frozen encoder]",
+)
+@click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
+@click.option("--overwrite", is_flag=True, help="Replace a router that stands in ROUTER.")
+@click.argument("overrides", nargs=-1, metavar="[--a.b=c ...]")
+def fit(
+    verdicts: str,
+    out: Path,
+    encoder: str | None,
+    rms: str | None,
+    freeze_encoder: bool,
+    seed: int | None,
+    config_file: Path | None,
+    no_cache: bool,
+    overwrite: bool,
+    overrides: tuple[str, ...],
+) -> None:
+    """Learn from human-labelled pairs which reward model to trust on which pair.
+
+    Any setting can be given as --a.b=c, for example --heads.cls_weight=0 or
+    --encoder.max_tokens=256. An interrupted training goes on when the same
+    command is given again.
+    """
+    if out.exists() and not overwrite:
+        raise UserError(f"--out {out}: exists already; give another folder, or --overwrite")
+    config = _settings(config_file, overrides, encoder, freeze_encoder, seed)
+
+    from rewardrouter.datasets.verdict_tables import load_verdicts
+    from rewardrouter.offline.cache import EmbeddingCache, default_folder
+    from rewardrouter.router import fit_router
+
+    loaded = load_verdicts(verdicts, _names(rms))
+    report = loaded.report.lines()
+    for line in [*report, *loaded.coverage.lines()]:
+        log(line)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    router = fit_router(
+        loaded.table,
+        config,
+        source=Path(verdicts).name,
+        report=report,
+        cache=EmbeddingCache(None if no_cache else default_folder()),
+        resume_folder=out.with_name(f"{out.name}.training"),
+    )
+    router.save_pretrained(out)
+    _tell(router, out, verdicts)
+
+
+def _settings(
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    encoder: str | None,
+    freeze_encoder: bool,
+    seed: int | None,
+) -> OfflineConfig:
+    """Return the preset, changed by the file, then by the dotted overrides, then by the named options."""
+    from rewardrouter.config.loading import load_config
+    from rewardrouter.config.offline import OfflineConfig, frozen_preset, full_preset
+
+    for word in overrides:
+        if not (word.startswith("--") and "=" in word):
+            raise click.UsageError(f"unexpected argument {word}; a setting is given as --a.b=c")
+    named = [f"seed={seed}"] if seed is not None else []
+    named += ["freeze_encoder=true"] if freeze_encoder else []
+    named += [f"encoder.checkpoint={json.dumps(encoder)}"] if encoder is not None else []
+    given = [*overrides, *named]
+    frozen = load_config(OfflineConfig, config_file, given).freeze_encoder
+    return load_config(
+        OfflineConfig, config_file, given, defaults=frozen_preset() if frozen else full_preset()
+    )
+
+
+def _names(rms: str | None) -> list[str] | None:
+    return None if rms is None else [name.strip() for name in rms.split(",") if name.strip()]
+
+
+def _tell(router: BayesianRouter, out: Path, verdicts: str) -> None:
+    validation, training = router.training.validation, router.training
+    for line in training.cuts:
+        log(line)
+    click.echo(
+        f"Accuracy {validation.accuracy:.3f} by {validation.method}; best single"
+        f" {validation.best_single} {validation.best_single_accuracy:.3f}"
+    )
+    for domain, (n, accuracy) in validation.by_domain.items():
+        click.echo(f"  {domain:<24} {n:>6,} pairs  {accuracy:.3f}")
+    click.echo(f"Router: {out}  ({training.seconds:.0f} s)")
+    click.echo(
+        f"Next: rewardrouter evaluate --router {out} --verdicts OTHER"
+        f"  (pairs that are not in {Path(verdicts).name}, to which it was fitted)"
+    )

@@ -1,0 +1,130 @@
+"""The entry point ``rewardrouter``: its commands, and how each way of ending looks.
+
+=====================  =========================================  =========
+how a command ends     what stderr says                           exit code
+=====================  =========================================  =========
+done                                                              0
+the user's mistake     ``error: ...``, one line                   2
+interrupted            ``interrupted``                            130
+reader of a pipe left  nothing                                    141
+a fault of ours        traceback, and a request to report it      1
+=====================  =========================================  =========
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from rewardrouter import __version__
+from rewardrouter.cli.lazy import LazyCommand, LazyGroup
+from rewardrouter.errors import UserError
+
+COMMANDS = {
+    "fit": LazyCommand("rewardrouter.cli.fit:fit", "Learn from labelled pairs which reward model to trust."),
+    "evaluate": LazyCommand(
+        "rewardrouter.cli.evaluate:evaluate", "Measure a router and the baselines on labelled pairs."
+    ),
+    "annotate": LazyCommand(
+        "rewardrouter.cli.annotate:annotate", "Label new pairs, each by the reward model chosen for it."
+    ),
+    "explain": LazyCommand("rewardrouter.cli.explain:explain", "Say why one pair went to its reward model."),
+    "env": LazyCommand("rewardrouter.cli.env:env", "Show versions, devices and folders, for a report."),
+}
+
+
+@click.group(
+    "rewardrouter",
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100},
+    epilog="Help of one command: rewardrouter COMMAND --help",
+)
+@click.version_option(__version__, prog_name="rewardrouter", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Send each preference pair to the one reward model most likely to judge it right."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        The words after ``rewardrouter``; by default those of this process.
+    """
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()  # a reader who left is noticed here rather than after the last line of ours
+    except UserError as error:
+        return _refuse(str(error))
+    except click.ClickException as error:
+        return _refuse(_usage(error))
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\ninterrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        return 141 if _reader_left() else _report()
+    except Exception:
+        return _report()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    # Not cli.main(): it turns every broken pipe, also one between processes, into exit code 1.
+    try:
+        with cli.make_context("rewardrouter", arguments) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as ended:  # after --help and --version
+        return ended.exit_code
+    return 0
+
+
+def _refuse(message: str) -> int:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return 2
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return click's message in our form: one line, what is meant, where the help is."""
+    message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        hint = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        message = f"unknown option {error.option_name}.{hint}"
+    message = message[:1].lower() + message[1:] + ("" if message.endswith((".", "?")) else ".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} See {context.command_path} --help" if context else message
+
+
+def _reader_left() -> bool:
+    """Whether it is our own output that nobody reads; if so, drop what is left of it."""
+    left = [stream for stream in (sys.stdout, sys.stderr) if _unread(stream.fileno())]
+    for stream in left:
+        # What is buffered would raise once more when Python closes the stream at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(left)
+
+
+def _unread(descriptor: int) -> bool:
+    watch = select.poll()
+    watch.register(descriptor, 0)  # POLLERR, a pipe without a reader, is reported unasked
+    return any(event & select.POLLERR for _, event in watch.poll(0))
+
+
+def _report() -> int:
+    traceback.print_exc()
+    click.echo(
+        f"error: a fault in rewardrouter {__version__}, not yours;"
+        " please report it with the lines above and the output of: rewardrouter env",
+        err=True,
+    )
+    return 1
