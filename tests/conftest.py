@@ -20,3 +20,38 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data beside the checkout (../shared/data) is absent")
     return folder
+
+
+# The tiny checkpoints need torch and transformers: imported by the tests that ask for one, and by no others.
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers, hidden size 32, reading 128 tokens."""
+    from tiny_checkpoints import write_bert
+
+    return write_bert(tmp_path_factory.mktemp("tiny-bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen2 base model (no language-model head in its config) with a ChatML template."""
+    from tiny_checkpoints import write_qwen2
+
+    return write_qwen2(tmp_path_factory.mktemp("tiny-qwen2"))
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama with its language-model head, a beginning-of-text token twice over, and a strict template."""
+    from tiny_checkpoints import write_llama
+
+    return write_llama(tmp_path_factory.mktemp("tiny-llama"), template=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama_without_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same Llama without a chat template."""
+    from tiny_checkpoints import write_llama
+
+    return write_llama(tmp_path_factory.mktemp("tiny-llama-plain"), template=False)

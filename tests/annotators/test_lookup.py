@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from rewardrouter.annotators import LookupAnnotator, StepContext
+from rewardrouter.errors import ConfigError
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models import RewardModelPool
 from rewardrouter.router import Arm
+from rewardrouter.testing import check_annotator
 from rewardrouter.verdicts import Verdict
 
 
@@ -63,3 +65,28 @@ def test_a_tie_fails_over_along_the_domains_order() -> None:
     lookup = LookupAnnotator(RewardModelPool([Says("fluent", "B"), Says("careful", "tie")]), ARMS)
     [annotation] = lookup.annotate([pair("maths")], StepContext("step"))
     assert (annotation.rms, annotation.rm, annotation.label) == (("careful", "fluent"), "fluent", "B")
+
+
+def test_an_rm_that_was_never_observed_comes_last() -> None:
+    silent = Arm("silent", 0, 9, 0, None, by_domain={"maths": (0, 0)})
+    poor = Arm("poor", 9, 0, 0, 0.1, by_domain={"maths": (9, 1)})
+    lookup = LookupAnnotator(RewardModelPool([Says("silent", "A"), Says("poor", "B")]), [silent, poor])
+    labels = [one.label for one in lookup.annotate([pair("maths"), pair("chat")], StepContext("step"))]
+    assert labels == ["B", "B"]
+
+
+def test_an_arm_that_is_not_in_the_pool_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the pool has no reward model 'fluent'"):
+        LookupAnnotator(RewardModelPool([Says("careful", "A")]), ARMS)
+
+
+class Earlier(Says):
+    """Prefers the response that comes first in the alphabet."""
+
+    def judge(self, pairs):
+        return [Verdict(self.name, "A" if str(p.response_a) < str(p.response_b) else "B") for p in pairs]
+
+
+def test_it_keeps_the_contract() -> None:
+    pool = RewardModelPool([Earlier("fluent", ""), Says("careful", "tie")])
+    check_annotator(lambda: LookupAnnotator(pool, ARMS))

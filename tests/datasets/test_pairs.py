@@ -91,25 +91,6 @@ def test_a_bad_row_is_dropped_and_named(change, kind):
     assert (loaded.report.rows_read, loaded.report.rows_used) == (2, 1)
 
 
-@pytest.mark.parametrize("empty", ["", " \n\t", [message("assistant", "")]])
-@pytest.mark.parametrize("side", ["response_a", "response_b"])
-def test_an_empty_response_is_data_kept_and_named(side, empty):
-    loaded = load({**GOOD, side: empty})
-    (pair,) = loaded.pairs
-    assert as_json(getattr(pair, side)) == empty
-    assert loaded.labels == ("A",)
-    assert loaded.report.problems == {"empty_response": ["good"]}
-    assert loaded.report.lines() == ["empty response: 1 row kept: good"]
-
-
-def test_a_response_absent_from_a_file_is_missing_and_an_empty_one_is_not(tmp_path):
-    rows = [GOOD | {"id": str(i), "response_b": text} for i, text in enumerate(["y", None, "", float("nan")])]
-    pd.DataFrame(rows).to_parquet(tmp_path / "pairs.parquet")
-    loaded = load_pairs(tmp_path / "pairs.parquet")
-    assert [pair.id for pair in loaded.pairs] == ["0", "2"]
-    assert loaded.report.problems == {"missing_text": ["1", "3"], "empty_response": ["2"]}
-
-
 def test_white_space_around_a_label_does_no_harm():
     assert load({**GOOD, "label": " B\n"}).labels == ("B",)
 
@@ -241,7 +222,9 @@ def test_a_missing_prompt_is_not_made_up_from_the_responses():
     [
         ("blue", "red", "missing_text"),
         ("", "blue", "missing_text"),
+        ("blue", "", "missing_text"),
         ("blue", " ", "missing_text"),
+        ("  blue", "  red", "missing_text"),
         ([], [message("user", "x"), message("assistant", "y")], "missing_text"),
         ("same", "same", "identical_responses"),
         ("sky?", [message("user", "sky?"), message("assistant", "red")], "malformed_messages"),
@@ -250,20 +233,6 @@ def test_a_missing_prompt_is_not_made_up_from_the_responses():
 def test_conversations_that_share_no_prompt_are_dropped(chosen, rejected, kind):
     good = {"id": "1", "chosen": "a b", "rejected": "a c"}
     assert load(good, {"id": "2", "chosen": chosen, "rejected": rejected}).report.problems == {kind: ["2"]}
-
-
-def test_an_empty_response_of_the_preference_form_is_kept():
-    loaded = load({"id": "1", "prompt": "p", "chosen": "x", "rejected": ""})
-    assert chosen_and_rejected(loaded) == [("x", "")]
-    assert loaded.report.problems == {"empty_response": ["1"]}
-
-
-def test_a_conversation_that_ends_in_an_empty_answer_is_kept():
-    question = message("user", "sky?")
-    answers = [message("assistant", "blue")], [message("assistant", "")]
-    loaded = load({"id": "1", "chosen": [question, *answers[0]], "rejected": [question, *answers[1]]})
-    assert chosen_and_rejected(loaded) == [answers]
-    assert loaded.report.problems == {"empty_response": ["1"]}
 
 
 # Laws

@@ -1,6 +1,6 @@
 """Strategies that label pairs with a pool of reward models: one file each, behind one seam."""
 
-from rewardrouter.annotators.base import Annotation, Annotator, DecisionId, Outcome, StepContext
+from rewardrouter.annotators.base import Annotation, Annotator, DecisionId, Outcome, Stateless, StepContext
 from rewardrouter.annotators.ensembles import ScoreEnsembleAnnotator, ScoreScale, score_scales
 from rewardrouter.annotators.lookup import LookupAnnotator
 from rewardrouter.annotators.majority import MajorityAnnotator, UwoAnnotator
@@ -22,6 +22,7 @@ __all__ = [
     "ScoreEnsembleAnnotator",
     "ScoreScale",
     "SingleAnnotator",
+    "Stateless",
     "StepContext",
     "UwoAnnotator",
     "score_scales",

@@ -4,7 +4,8 @@ An annotator labels pairs using a pool of reward models and may learn from how
 training on its labels went. The trainer, the replay and the gateway know no
 strategy by name: they call :meth:`Annotator.annotate`, and later
 :meth:`Annotator.observe`. A strategy that learns nothing inherits
-:class:`Stateless` and writes one method.
+:class:`Stateless` and writes one method. ``rewardrouter.testing.check_annotator``
+says whether one keeps the contract.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@
         kind: recorded
         source: verdicts.parquet
 
-``rms`` may also be the single entry ``{kind: recorded, source: verdicts.parquet}``
-without a name: every RM that the source holds.
+An entry without a name, ``{kind: recorded, source: verdicts.parquet}``, stands for
+every RM that the source holds, each under its own name.
 """
 
 from __future__ import annotations

@@ -217,9 +217,8 @@ def _read_label(value: Any) -> Label | None:
 
 
 def _require_different(one: Text, other: Text) -> None:
-    if as_messages(one, "assistant") == as_messages(other, "assistant") or (
-        is_blank(one) and is_blank(other)
-    ):
+    equal = as_messages(one, "assistant") == as_messages(other, "assistant")
+    if equal or (is_blank(one) and is_blank(other)):
         raise BadRow("identical_responses")
 
 

@@ -1,0 +1,112 @@
+"""Pools from YAML files."""
+
+import pandas as pd
+import pytest
+
+from rewardrouter.errors import ConfigError, DataError
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models.loading import load_pool
+
+PAIRS = [PreferencePair(f"p{i}", f"q{i}", "x", "y") for i in range(2)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with two files of verdicts: ``grm`` and ``urm`` in one, ``grm`` and a silent RM in the other."""
+    pairs = pd.DataFrame({"id": ["p0", "p1"], "prompt": ["q0", "q1"], "response_a": "x", "response_b": "y"})
+    pairs.assign(verdict__grm=["A", "B"], verdict__urm=["B", "tie"]).to_parquet(tmp_path / "one.parquet")
+    (tmp_path / "sub").mkdir()
+    silent = [None, None]
+    pairs.assign(verdict__grm=["B", None], verdict__silent=silent).to_parquet(
+        tmp_path / "sub" / "two.parquet"
+    )
+    return tmp_path
+
+
+def write(folder, text):
+    path = folder / "pool.yaml"
+    path.write_text(text)
+    return path
+
+
+def winners(pool):
+    return {rm: [verdict.winner for verdict in pool.judge(rm, PAIRS)] for rm in pool.names}
+
+
+def test_one_entry_without_a_name_is_every_rm_of_its_source(folder):
+    pool = load_pool(write(folder, "rms:\n  - {kind: recorded, source: one.parquet}\n"))
+    assert winners(pool) == {"grm": ["A", "B"], "urm": ["B", "tie"]}
+
+
+def test_rms_may_be_renamed_and_come_from_several_sources_in_the_order_of_the_file(folder):
+    pool = load_pool(
+        write(
+            folder,
+            "rms:\n"
+            "  - {name: second, kind: recorded, source: sub/two.parquet, record: grm}\n"
+            "  - {name: urm, kind: recorded, source: one.parquet}\n"
+            "  - {name: first, kind: recorded, source: one.parquet, record: grm}\n",
+        )
+    )
+    assert pool.names == ("second", "urm", "first")
+    assert winners(pool) == {"second": ["B", None], "urm": ["B", "tie"], "first": ["A", "B"]}
+    (verdict,) = pool.judge("second", PAIRS[1:])
+    assert (verdict.rm, verdict.error) == ("second", "no verdict recorded")
+
+
+def test_a_source_is_relative_to_the_pool_file_or_absolute(folder, monkeypatch):
+    monkeypatch.chdir(folder / "sub")
+    relative = load_pool(write(folder, "rms: [{name: grm, kind: recorded, source: sub/two.parquet}]\n"))
+    absolute = load_pool(
+        write(folder, f"rms: [{{name: grm, kind: recorded, source: {folder / 'sub' / 'two.parquet'}}}]\n")
+    )
+    assert winners(relative) == winners(absolute) == {"grm": ["B", None]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rms: []\n", "rms: .*at least 1"),
+        ("{}\n", "rms: missing"),
+        ("rms: [{kind: recorded}]\n", r"rms\.0.*source: missing"),
+        ("rms: [{kind: recorded, source: ''}]\n", r"rms\.0.*source: .*at least 1"),
+        ("rms: [{source: one.parquet}]\n", r"rms\.0.*kind: missing"),
+        (
+            "rms: [{kind: recoded, source: one.parquet}]\n",
+            r"rms\.0.*kind: found 'recoded', expected 'recorded'",
+        ),
+        (
+            "rms: [{kind: recorded, sorce: one.parquet}]\n",
+            r"rms\.0.*sorce: unknown key\. Did you mean source\?",
+        ),
+        ("rms: [{kind: recorded, source: one.parquet, record: grm}]\n", "give its name in the pool too"),
+        (
+            "rms: [{name: gmr, kind: recorded, source: one.parquet}]\n",
+            r"pool\.yaml: one\.parquet holds no usable verdict of 'gmr'\. Did you mean grm\? It holds: grm, urm$",
+        ),
+        (
+            "rms: [{name: silent, kind: recorded, source: sub/two.parquet}]\n",
+            r"pool\.yaml: sub/two\.parquet holds no usable verdict of 'silent'\. It holds: grm$",
+        ),
+        (
+            "rms: [{kind: recorded, source: one.parquet}, {kind: recorded, source: sub/two.parquet}]\n",
+            r"pool\.yaml: two reward models of the pool are named 'grm'",
+        ),
+        ("rms: [\n", "not valid YAML"),
+    ],
+)
+def test_a_file_that_makes_no_pool_is_the_users_mistake_in_one_line(folder, text, expected):
+    with pytest.raises(ConfigError, match=expected) as error:
+        load_pool(write(folder, text))
+    assert "pool.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_source_that_does_not_exist_is_named(folder):
+    with pytest.raises(DataError, match=r"on\.parquet: no such file\. Did you mean one\.parquet\?"):
+        load_pool(write(folder, "rms: [{kind: recorded, source: on.parquet}]\n"))
+
+
+def test_a_pool_file_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"pool\.yaml does not exist"):
+        load_pool(tmp_path / "pool.yaml")

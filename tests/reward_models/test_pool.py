@@ -1,0 +1,83 @@
+"""Pools by name, and the contract they hold their members to."""
+
+import pytest
+
+from rewardrouter.errors import ConfigError
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models import RewardModelPool
+from rewardrouter.verdicts import Verdict
+
+PAIRS = [PreferencePair(f"p{i}", f"q{i}", "x", "y") for i in range(3)]
+
+
+class Scripted:
+    """Replies with whatever ``reply`` makes of the pairs, and remembers what it was asked."""
+
+    def __init__(self, name, reply=None):
+        self.name = name
+        self.asked = []
+        self._reply = reply or (lambda pairs: [Verdict(name, "A") for _ in pairs])
+
+    def judge(self, pairs):
+        self.asked.append(list(pairs))
+        return self._reply(pairs)
+
+
+def test_names_keep_the_order_of_the_pool():
+    pool = RewardModelPool(Scripted(name) for name in ("b", "a", "c"))
+    assert (pool.names, len(pool)) == (("b", "a", "c"), 3)
+    assert pool.select(["c", "b"]).names == ("c", "b")
+
+
+def test_one_rm_is_asked_and_the_others_are_not():
+    models = [Scripted("a"), Scripted("b")]
+    assert RewardModelPool(models).judge("b", PAIRS) == [Verdict("b", "A")] * 3
+    assert [model.asked for model in models] == [[], [PAIRS]]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], "the pool holds no reward model"),
+        (["a", "b", "a"], "two reward models of the pool are named 'a'"),
+    ],
+)
+def test_a_pool_needs_members_of_distinct_names(names, expected):
+    with pytest.raises(ConfigError, match=expected):
+        RewardModelPool(Scripted(name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["skywork-v1"],
+            r"no reward model 'skywork-v1'\. Did you mean skywork-v2\? It holds: skywork-v2, grm$",
+        ),
+        (["x"], r"no reward model 'x'\. It holds: skywork-v2, grm$"),
+        (["grm", "grm"], "two reward models of the pool are named 'grm'"),
+        ([], "the pool holds no reward model"),
+    ],
+)
+def test_a_selection_that_cannot_be_had_is_refused(names, expected):
+    with pytest.raises(ConfigError, match=expected):
+        RewardModelPool([Scripted("skywork-v2"), Scripted("grm")]).select(names)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (lambda pairs: [], "a answered 3 pairs with 0 verdicts"),
+        (lambda pairs: [Verdict("a", "A")] * 2, "a answered 3 pairs with 2 verdicts"),
+        (lambda pairs: [Verdict("a", "A")] * 4, "a answered 3 pairs with 4 verdicts"),
+        (lambda pairs: [*[Verdict("a", "A")] * 2, Verdict("b", "A")], "a answered in the name of b"),
+    ],
+)
+def test_a_misaligned_reply_never_becomes_verdicts(reply, expected):
+    with pytest.raises(RuntimeError, match=f"^{expected}$"):
+        RewardModelPool([Scripted("a", reply)]).judge("a", PAIRS)
+
+
+def test_failures_and_ties_are_replies():
+    reply = [Verdict.failed("a", "timed out"), Verdict("a", "tie"), Verdict("a", "B")]
+    assert RewardModelPool([Scripted("a", lambda pairs: reply)]).judge("a", PAIRS) == reply
