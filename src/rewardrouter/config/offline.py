@@ -69,8 +69,9 @@ class HeadConfig(StrictModel):
 class SolverConfig(StrictModel):
     """The heads on a fixed h: a convex problem, solved to the optimum."""
 
-    l2: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(1e-3, 3e-3, 1e-2, 3e-2), min_length=1)
-    """Candidate strengths of the Gaussian prior on the heads; cross-validation by group takes one."""
+    prior_strength: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(3.0, 10.0), min_length=1)
+    """Candidate strengths of the Gaussian prior on the heads, on the scale of the pairs' summed loss; the same
+    strength weighs less the more pairs there are. Cross-validation by group takes one."""
 
     trust: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(default=(0.0, 0.5, 1.0), min_length=1)
     """Candidate weights of what the pair shows against the global ranking of the RMs; 0 always routes to

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from rewardrouter.offline.principal import principal_directions
+
 
 class MlpFusion(nn.Module):
     """Linear(F -> d), ReLU, LayerNorm."""
@@ -52,19 +54,13 @@ class LinearFusion(nn.Module):
     def fitted(cls, features: Tensor, width: int) -> LinearFusion:
         """Return the fusion that keeps up to ``width`` principal components of training features ``[P, F]``."""
         center = features.double().mean(dim=0)
-        centered = features.double() - center
-        if len(features) < features.shape[1]:
-            values, left = torch.linalg.eigh(centered @ centered.T)
-            vectors = centered.T @ (left / values.clamp(min=1e-12).sqrt())
-        else:
-            values, vectors = torch.linalg.eigh(centered.T @ centered)
-        kept = (values > 1e-8 * values[-1]).nonzero().flatten()[-width:].flip(0)
-        fusion = cls(features.shape[1], len(kept) + 1)
+        components = principal_directions(features.double() - center, width)
+        fusion = cls(features.shape[1], components.shape[1] + 1)
         fusion.center.copy_(center)
-        fusion.components.copy_(vectors[:, kept])
+        fusion.components.copy_(components)
         return fusion
 
     def forward(self, features: Tensor) -> Tensor:
         """Return h, ``float [P, d]``, of features ``float [P, F]``."""
         kept = (features - self.center) @ self.components
-        return torch.cat([kept, torch.ones_like(kept[:, :1])], dim=1)
+        return torch.cat([kept, kept.new_ones(len(kept), 1)], dim=1)

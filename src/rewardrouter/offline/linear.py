@@ -3,13 +3,15 @@
 The strength of the prior on the heads and the trust in what a pair shows are
 chosen by cross-validation by group: every training pair is scored once by a
 model that saw neither it nor its problem, standardisation, components and
-surrogates included. The final model is then fitted on all pairs with the choice.
+surrogates included. One candidate, trust 0, is the best single RM: a router that
+does not beat it in cross-validation becomes it. The final model is then fitted on
+all pairs with the choice.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -64,18 +66,20 @@ def fit_linear(
         If there are fewer groups than folds.
     """
     solver, behaviour = config.solver, torch.from_numpy(table.behaviour)
-    candidates = [(l2, trust) for l2 in sorted(solver.l2, reverse=True) for trust in sorted(solver.trust)]
+    strengths = sorted(solver.prior_strength, reverse=True)
+    candidates = [(strength, trust) for strength in strengths for trust in sorted(solver.trust)]
     folds = group_folds(table.groups, solver.folds, config.seed)
     held_out = {candidate: np.zeros(behaviour.shape) for candidate in candidates}
     for fold in range(solver.folds):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         model, h = _fit_body(blocks, vectors.select(inside), table.select(inside), config)
-        path = solve_path(h, behaviour[inside], solver.l2)
+        path = solve_path(h, behaviour[inside], strengths)
         ranking = global_ranking(behaviour[inside])
         unseen = vectors.select(outside)
         h_unseen = model.contexts(unseen.a, unseen.b).double()
-        for l2, trust in candidates:
-            held_out[l2, trust][outside] = (h_unseen @ trusting(path[l2], ranking, trust).T).numpy()
+        for strength, trust in candidates:
+            scores = h_unseen @ trusting(path[strength], ranking, trust).T
+            held_out[strength, trust][outside] = scores.numpy()
         advance(1)
     kept = table.kept
     accuracy = {
@@ -83,23 +87,28 @@ def fit_linear(
         for candidate, scores in held_out.items()
     }
     # Of equals the first: the strongest prior, then the least trust in what the pair shows.
-    l2, trust = max(candidates, key=lambda candidate: accuracy[candidate])
+    strength, trust = max(candidates, key=lambda candidate: accuracy[candidate])
     model, h = _fit_body(blocks, vectors, table, config)
-    _solve_heads(model.heads, h, behaviour, l2, trust, solver.l2)
+    _solve_heads(model.heads, h, behaviour, strength, trust, strengths)
     advance(1)
-    tried = tuple({"l2": c[0], "trust": c[1], "accuracy": accuracy[c]} for c in candidates)
+    tried = tuple({"prior_strength": c[0], "trust": c[1], "accuracy": accuracy[c]} for c in candidates)
     method = f"{solver.folds}-fold cross-validation by group"
-    return LinearFit(model, validate(method, held_out[l2, trust], table, {"l2": l2, "trust": trust}, tried))
+    return LinearFit(
+        model,
+        validate(
+            method, held_out[strength, trust], table, {"prior_strength": strength, "trust": trust}, tried
+        ),
+    )
 
 
 def _solve_heads(
-    heads: Heads, h: Tensor, behaviour: Tensor, l2: float, trust: float, strengths: tuple[float, ...]
+    heads: Heads, h: Tensor, behaviour: Tensor, strength: float, trust: float, strengths: Sequence[float]
 ) -> None:
-    embeddings = solve_path(h, behaviour, tuple(s for s in strengths if s >= l2))[l2]
+    embeddings = solve_path(h, behaviour, [s for s in strengths if s >= strength])[strength]
     with torch.no_grad():
         heads.bt.copy_(trusting(embeddings, global_ranking(behaviour), trust))
         if heads.cls is not None:
-            heads.cls.copy_(solve_head(h, behaviour, cls_loss, l2))
+            heads.cls.copy_(solve_head(h, behaviour, cls_loss, strength))
 
 
 def _fit_body(

@@ -2,7 +2,7 @@
 
 With h fixed, Eqs. 2 and 3 with a Gaussian prior on the embeddings,
 
-    L_bt(E) + l2 / N * sum ||E[n]||^2     and     L_cls(E) + l2 / N * sum ||E[n]||^2,
+    L_bt(E) + c / (P N) * sum ||E[n]||^2     and     L_cls(E) + c / (P N) * sum ||E[n]||^2,
 
 are convex: full-batch L-BFGS finds the one optimum, and neither step size nor
 number of epochs is left to tune. The last coordinate of h is the constant 1; it
@@ -12,7 +12,7 @@ on the whole and not towards indifference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ def solve_head(
     h: Tensor,
     behaviour: Tensor,
     loss: Callable[[Tensor, Tensor], Tensor],
-    l2: float,
+    strength: float,
     start: Tensor | None = None,
 ) -> Tensor:
     """Return the optimal embeddings, ``float64 [N, d]``.
@@ -41,8 +41,8 @@ def solve_head(
         ``float [P, N]`` with NaN for missing.
     loss
         :func:`~rewardrouter.offline.losses.bt_loss` or :func:`~rewardrouter.offline.losses.cls_loss`.
-    l2
-        Strength of the prior.
+    strength
+        c, of the prior: P pairs, N RMs.
     start
         ``float64 [N, d]``: where to start, zeros if not given.
     """
@@ -59,7 +59,8 @@ def solve_head(
 
     def objective() -> float:
         optimiser.zero_grad()
-        penalty = l2 * embeddings[:, :-1].square().sum() + _CONSTANT_L2 * embeddings[:, -1].square().sum()
+        shrunk, constant = embeddings[:, :-1].square().sum(), embeddings[:, -1].square().sum()
+        penalty = strength / len(h) * shrunk + _CONSTANT_L2 * constant
         value = loss(h @ embeddings.T, behaviour) + penalty / n_rms
         value.backward()  # type: ignore[no-untyped-call]
         return float(value.detach())
@@ -68,12 +69,12 @@ def solve_head(
     return embeddings.detach()
 
 
-def solve_path(h: Tensor, behaviour: Tensor, strengths: tuple[float, ...]) -> dict[float, Tensor]:
+def solve_path(h: Tensor, behaviour: Tensor, strengths: Sequence[float]) -> dict[float, Tensor]:
     """Return the BT embeddings of every prior strength, the strongest solved first and each the next one's start."""
     path: dict[float, Tensor] = {}
     start = None
-    for l2 in sorted(strengths, reverse=True):
-        start = path[l2] = solve_head(h, behaviour, bt_loss, l2, start)
+    for strength in sorted(strengths, reverse=True):
+        start = path[strength] = solve_head(h, behaviour, bt_loss, strength, start)
     return path
 
 
@@ -88,5 +89,11 @@ def trusting(embeddings: Tensor, ranking: Tensor, trust: float) -> Tensor:
 
 
 def global_ranking(behaviour: Tensor) -> Tensor:
-    """Return ``float64 [N, 1]``: the RMs' Bradley-Terry strengths over all pairs of ``behaviour [P, N]``."""
-    return solve_head(torch.ones(len(behaviour), 1), behaviour, bt_loss, 0.0)
+    """Return ``float64 [N, 1]``: the log odds of every RM being right, over its verdicts in ``behaviour [P, N]``.
+
+    The order of accuracy, not of Bradley-Terry strength: the fallback must be the best single RM, and an RM
+    can win more disagreements against the others and still be right less often.
+    """
+    right, wrong = (behaviour == 1).sum(dim=0).double(), (behaviour == 0).sum(dim=0).double()
+    # One of each is added: an RM that was never wrong is not infinitely good.
+    return ((right + 1) / (wrong + 1)).log()[:, None]

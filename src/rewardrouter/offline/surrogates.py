@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rewardrouter.offline.principal import principal_directions
 from rewardrouter.offline.splits import group_folds
 from rewardrouter.offline.vectors import Block, PairVectors
 from rewardrouter.verdicts import A, B, VerdictTable
@@ -213,7 +214,6 @@ def _ridge(design: Tensor, targets: Tensor) -> Tensor:
 
 
 def _principal(rows: Tensor, count: int) -> Tensor:
-    """Return the ``count`` leading principal directions of ``rows [P, D]``, ``float64 [D, count]``."""
-    _, vectors = torch.linalg.eigh(rows.T @ rows)
-    leading: Tensor = vectors[:, -count:].flip(1)
-    return leading
+    """Return ``float64 [D, count]``: principal directions of ``rows [P, D]``, zeros where they span fewer."""
+    directions = principal_directions(rows, count)
+    return nn.functional.pad(directions, (0, count - directions.shape[1]))
