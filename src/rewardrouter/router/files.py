@@ -55,7 +55,7 @@ def save_router(router: BayesianRouter, folder: Path) -> None:
     """
     refuse_foreign(folder)
     folder = folder.resolve()  # of a link what it points to; "." has no name of its own
-    new, old = (folder.with_name(f"{folder.name}.{age}") for age in ("new", "old"))
+    new, old = (folder.with_name(f".{folder.name}.{age}") for age in ("saving", "replaced"))
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     identity = router.encoder.identity
@@ -144,7 +144,7 @@ def _load_encoder(folder: Path, config: OfflineConfig, device: str, identity: st
     asked = config.encoder
     if (folder / "encoder").is_dir():
         asked = _carried(asked, folder)
-    elif not identity.startswith(("sha256:", "trained:")):  # REPO@COMMIT: the branch may have moved on
+    elif "@" in identity:  # REPO@COMMIT: the branch may have moved on
         asked = asked.model_copy(update={"revision": identity.rpartition("@")[2]})
     encoder = PairEncoder.from_config(asked.model_copy(update={"device": device}))
     if encoder.identity != identity:

@@ -1,0 +1,98 @@
+"""The router in use: one order of arms for all arrays, the same answer whichever response stands first."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_tables import written_pairs
+
+from rewardrouter.offline.cache import EmbeddingCache
+from rewardrouter.pairs import Message, PreferencePair
+
+PAIRS, FIRST = written_pairs(12, 7)
+KINDS = ("minilm", "linear", "mlp", "cosine", "full bert", "full qwen2")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exchanged_responses_have_the_same_context_and_scores_bit_for_bit(kind, router_of):
+    router = router_of(kind)
+    one, other = router.score(PAIRS), router.score([pair.swapped() for pair in PAIRS])
+    np.testing.assert_array_equal(one.contexts, other.contexts)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert one.scores.shape == (12, 3)
+    assert np.ptp(one.scores, axis=0).max() > 1e-3  # they do depend on the pair
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_the_contexts_times_the_prior(kind, router_of):
+    router = router_of(kind)
+    scored = router.score(PAIRS)
+    assert scored.contexts.dtype == router.prior_mean.dtype == np.float64
+    assert router.prior_mean.shape == (3, scored.contexts.shape[1])
+    np.testing.assert_allclose(scored.contexts @ router.prior_mean.T, scored.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["linear", "full bert"])
+def test_a_rank_is_the_order_of_scores_with_ties_in_the_order_of_arms(kind, router_of):
+    router = router_of(kind)
+    assert router.arms == ("rm-0", "rm-1", "rm-2")
+    for order, scores in zip(router.rank(PAIRS), router.scores(PAIRS), strict=True):
+        assert sorted(order) == sorted(router.arms)
+        assert [scores[router.arms.index(arm)] for arm in order] == sorted(scores, reverse=True)
+
+
+def test_pairs_of_a_kind_go_to_the_rm_that_is_right_on_it(router_of):
+    first = [order[0] for order in router_of("linear").rank(PAIRS)]
+    assert np.mean([(arm == "rm-0") == kind for arm, kind in zip(first, FIRST, strict=True)]) > 0.8
+
+
+def test_correctness_is_a_probability_and_absent_without_its_head(router_of):
+    found = router_of("linear").score(PAIRS).correctness
+    assert ((found > 0) & (found < 1)).all()
+    assert router_of("cosine").score(PAIRS).correctness is None
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "full qwen2"])
+def test_no_pairs_have_no_scores(kind, router_of):
+    scored = router_of(kind).score([])
+    assert scored.scores.shape == (0, 3)
+    assert router_of(kind).rank([]) == []
+
+
+def test_a_pairs_scores_do_not_depend_on_the_others_of_the_call(router_of):
+    router = router_of("linear")
+    together = router.scores(PAIRS)
+    alone = np.concatenate([router.scores([pair]) for pair in PAIRS])
+    np.testing.assert_allclose(alone, together, atol=1e-4)
+
+
+def test_conversations_and_strange_texts_are_scored(router_of):
+    chat = (Message("system", "Be brief."), Message("user", "what is the capital of france?"))
+    pairs = [
+        PreferencePair("1", chat, (Message("assistant", "paris"),), (Message("assistant", "lyon"),)),
+        PreferencePair("2", "", "", " "),
+        PreferencePair("3", "\u202e\x00😀" * 500, "a" * 5000, "b\n" * 5000),
+        PreferencePair("4", "same", "same", "same"),
+    ]
+    for kind in ("linear", "full qwen2"):
+        assert np.isfinite(router_of(kind).scores(pairs)).all()
+
+
+def test_a_cache_changes_no_bit(router_of, saved_of, tmp_path):
+    router = type(router_of("linear")).from_pretrained(saved_of("linear"), cache=EmbeddingCache(tmp_path))
+    first, again = router.scores(PAIRS), router.scores(PAIRS)
+    np.testing.assert_array_equal(first, router_of("linear").scores(PAIRS))
+    np.testing.assert_array_equal(first, again)
+    assert list(tmp_path.rglob("*.safetensors"))
+
+
+def test_progress_is_shown_where_asked_for(router_of, capsys):
+    router = router_of("linear")
+    router.scores(PAIRS)
+    assert capsys.readouterr().err == ""
+    router.show_progress = True
+    try:
+        router.scores(PAIRS)
+    finally:
+        router.show_progress = False
+    assert "encode" in capsys.readouterr().err
