@@ -13,7 +13,7 @@ import torch
 from rewardrouter import __version__
 from rewardrouter.cli import env
 from rewardrouter.cli.main import main
-from rewardrouter.offline import checkpoint
+from rewardrouter.offline import locate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -27,13 +27,15 @@ def test_it_names_every_package_of_pyproject() -> None:
     assert set(env.REQUIRED) == names(project["dependencies"])
     extras = project["optional-dependencies"]
     optional = {
-        package: extra for extra in extras.keys() - {"all", "dev"} for package in names(extras[extra])
+        package: extra
+        for extra in extras.keys() - {"all", "bench", "dev"}
+        for package in names(extras[extra])
     }
     assert optional == env.OPTIONAL
 
 
 def test_the_known_digest_is_the_encoder_s() -> None:
-    assert env.MINILM_SHA256 == checkpoint.MINILM_SHA256
+    assert env.MINILM_SHA256 == locate.MINILM_SHA256
 
 
 def test_json_and_text_hold_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

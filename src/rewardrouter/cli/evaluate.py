@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewardrouter.cli.output import STDOUT, json_option, write_json
-from rewardrouter.errors import UserError
+from rewardrouter.cli.output import STDOUT, check_file, json_option, write_json, write_text
 from rewardrouter.progress import log
 
 if TYPE_CHECKING:
@@ -30,7 +29,11 @@ if TYPE_CHECKING:
 )
 @json_option
 @click.option(
-    "--annotations", type=click.Path(path_type=Path), metavar="FILE", help="Write every label as JSONL."
+    "--annotations",
+    type=click.Path(path_type=Path),
+    callback=check_file,
+    metavar="FILE",
+    help="Write every label as JSONL.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, metavar="S", help="Of random choices and intervals."
@@ -51,8 +54,6 @@ def evaluate(
     from rewardrouter.simulation.evaluation import evaluate_strategies
     from rewardrouter.simulation.strategies import strategies
 
-    if annotations is not None and not annotations.parent.is_dir():
-        raise UserError(f"--annotations {annotations}: no folder {annotations.parent}")
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache, show_progress=True)
     loaded = load_verdicts(verdicts, router.arms)
@@ -62,7 +63,7 @@ def evaluate(
     found = evaluate_strategies(loaded.table, named, reference="router", seed=seed)
     if annotations is not None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found.annotation_rows())
-        annotations.write_text(text, encoding="utf-8")
+        write_text("--annotations", annotations, text)
     if json_file is not None:
         write_json(json_file, found.as_json())
     if json_file != STDOUT:

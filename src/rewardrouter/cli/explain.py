@@ -36,11 +36,13 @@ def explain(folder: Path, pair: str, pairs: str | None, json_file: str | None) -
     Shows every reward model's score and chance of being right, how far the
     first leads, and which parts of the pair make up the lead.
     """
+    chosen = _find(pair, pairs)
+
+    # After the pair is found: this takes seconds, which a mistyped id need not wait for.
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import BayesianRouter
     from rewardrouter.router.explanation import explain_pair
 
-    chosen = _find(pair, pairs)
     router = BayesianRouter.from_pretrained(folder, cache=EmbeddingCache(default_folder()))
     explanation = explain_pair(router, chosen)
     if json_file is not None:

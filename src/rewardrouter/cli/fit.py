@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewardrouter.errors import UserError
+from rewardrouter.cli.output import make_folder
+from rewardrouter.errors import UserError, did_you_mean
 from rewardrouter.progress import log
 
 if TYPE_CHECKING:
@@ -67,12 +68,14 @@ def fit(
     from rewardrouter.datasets.verdict_tables import load_verdicts
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import fit_router
+    from rewardrouter.router.files import refuse_foreign
 
+    refuse_foreign(out)
+    make_folder("--out", out.parent)
     loaded = load_verdicts(verdicts, _names(rms))
     report = loaded.report.lines()
     for line in [*report, *loaded.coverage.lines()]:
         log(line)
-    out.parent.mkdir(parents=True, exist_ok=True)
     router = fit_router(
         loaded.table,
         config,
@@ -98,7 +101,9 @@ def _settings(
 
     for word in overrides:
         if not (word.startswith("--") and "=" in word):
-            raise click.UsageError(f"unexpected argument {word}; a setting is given as --a.b=c")
+            options = [name for known in click.get_current_context().command.params for name in known.opts]
+            hint = did_you_mean(word, options) or " A setting is given as --a.b=c."
+            raise click.UsageError(f"unexpected argument {word}.{hint}")
     named = [f"seed={seed}"] if seed is not None else []
     named += ["freeze_encoder=true"] if freeze_encoder else []
     named += [f"encoder.checkpoint={json.dumps(encoder)}"] if encoder is not None else []

@@ -1,4 +1,4 @@
-"""The option ``--json FILE|-`` that several commands share."""
+"""What commands write besides their text: the option ``--json FILE|-``, other files, folders."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from rewardrouter.errors import UserError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+FileName = TypeVar("FileName", str | None, Path | None)
 
 STDOUT = "-"
 
@@ -22,16 +23,19 @@ def json_option(function: Function) -> Function:
         "--json",
         "json_file",
         metavar="FILE|-",
-        callback=_check_folder,
+        callback=check_file,
         help="Write the figures as JSON; - is stdout, with nothing else on it.",
     )(function)
 
 
-def _check_folder(context: click.Context, option: click.Parameter, json_file: str | None) -> str | None:
-    """Refuse a folder that does not exist before the work rather than after it."""
-    if json_file not in (None, STDOUT) and not Path(json_file).parent.is_dir():
-        raise click.BadParameter(f"no folder {Path(json_file).parent}", context, option)
-    return json_file
+def check_file(context: click.Context, option: click.Parameter, file: FileName) -> FileName:
+    """Refuse, as an option's callback, what cannot become a file, before the work rather than after it."""
+    if file is not None and file != STDOUT:
+        if not Path(file).parent.is_dir():
+            raise click.BadParameter(f"no folder {Path(file).parent}", context, option)
+        if Path(file).is_dir():
+            raise click.BadParameter(f"{file} is a folder", context, option)
+    return file
 
 
 def write_json(json_file: str, figures: Mapping[str, Any]) -> None:
@@ -48,7 +52,32 @@ def write_json(json_file: str, figures: Mapping[str, Any]) -> None:
     if json_file == STDOUT:
         click.echo(text)
         return
+    write_text("--json", Path(json_file), f"{text}\n")
+
+
+def write_text(option: str, file: Path, text: str) -> None:
+    """Write the file that an option names.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
     try:
-        Path(json_file).write_text(f"{text}\n", encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"--json {json_file}: cannot be written: {error.strerror}") from None
+        raise UserError(f"{option} {file}: cannot be written: {error.strerror}") from None
+
+
+def make_folder(option: str, folder: Path) -> None:
+    """Make the folder that what an option names goes to, and those above it.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{option}: the folder {folder} cannot be made: {error.strerror}") from None

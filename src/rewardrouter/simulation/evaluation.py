@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewardrouter.annotators import Annotation, Annotator, StepContext
+from rewardrouter.errors import DataError
 from rewardrouter.verdicts import VerdictTable, winner_code
 
 _RESAMPLES = 2_000
@@ -83,7 +84,17 @@ def evaluate_strategies(
         The strategy that the others' differences are taken to.
     seed
         Of the bootstrap.
+
+    Raises
+    ------
+    DataError
+        If no RM of the pool is right on any pair: there is nothing to count accuracy on.
     """
+    if not table.kept.any():
+        raise DataError(
+            f"accuracy is counted on pairs that some reward model gets right; of these {len(table):,} pairs"
+            f" there is none: {', '.join(table.rms)}"
+        )
     step = StepContext(batch_id="evaluate")
     annotations = {name: strategy.annotate(table.pairs, step) for name, strategy in strategies.items()}
     right = {name: _right(table, given) for name, given in annotations.items()}
@@ -100,7 +111,8 @@ def evaluate_strategies(
 def _right(table: VerdictTable, annotations: Sequence[Annotation]) -> npt.NDArray[np.float64]:
     """Return ``float64 [P]``: 1 where the label is the human's, 0 where it is not or there is none."""
     codes = np.array([winner_code(a.label) for a in annotations])
-    return (codes == table.labels).astype(np.float64)
+    right: npt.NDArray[np.float64] = (codes == table.labels).astype(np.float64)
+    return right
 
 
 def _group_draws(table: VerdictTable, seed: int) -> npt.NDArray[np.float64]:
