@@ -1,0 +1,295 @@
+"""What is known of every arm's weights: one Gaussian per arm (paper 3.3).
+
+The reward of arm n on a pair with context h is ``r = w_n' h + eps``, ``eps ~ N(0, noise_variance)``.
+Before any reward ``w_n ~ N(prior_mean[n], prior_variance I)``; after those of contexts H the posterior is
+again Gaussian (Eqs. 5, 6):
+
+    covariance' = (covariance^-1 + H' H / noise_variance)^-1
+    mean'       = covariance' (covariance^-1 mean + H' r / noise_variance)
+
+It is computed in the covariance's own form, so that nothing of size d x d is inverted: with
+``G = H covariance`` and the Cholesky factor ``L L' = G H' + noise_variance I``
+
+    V = L^-1 G,    covariance' = covariance - V' V,    mean' = mean + V' L^-1 (r - H mean).
+
+The rewards of a batch belong to several arms; with H sorted by arm, ``G H'`` has one diagonal block per
+arm and one factorisation serves them all.
+
+Nobody needs a sample of the weights: the score of an arm on a pair is ``h' w_n ~ N(h' mean_n,
+h' covariance_n h)``, see :mod:`rewardrouter.online.thompson`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rewardrouter.errors import CheckpointError, ConfigError
+from rewardrouter.online.arrays import Floats, Indices, as_arms, as_contexts, as_vector
+from rewardrouter.online.covariance import Covariance
+from rewardrouter.online.state import State
+
+CHUNK = 128
+"""Rewards per factorisation; a larger update is made in several, to the same effect."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scores:
+    """Distribution of the score ``h' w`` of every arm on every pair: ``mean`` and ``variance``, ``[B, N]``."""
+
+    mean: Floats
+    variance: Floats
+
+
+class ArmPosteriors:
+    """The Gaussian posteriors of all arms.
+
+    Parameters
+    ----------
+    names
+        N distinct names, in the order of all arrays' arms.
+    prior_mean
+        ``[N, d]``: ``E_bt`` where the offline router seeds the online one (paper 3.4), zeros where not.
+    prior_variance
+        Of every weight before any reward, > 0.
+    noise_variance
+        Of a reward about ``h' w``, > 0.
+
+    Raises
+    ------
+    ConfigError
+        If there are no names, or names repeat, or a variance is not positive.
+    ValueError
+        If ``prior_mean`` has another shape or is not finite.
+
+    Notes
+    -----
+    ``mean`` is ``float64 [N, d]``; ``counts``, ``int64 [N]``, are the rewards that each arm has had.
+    ``spread``, ``float64 [N]``, is ``h' Sigma_n h / h' h`` as last met in an update: typical of arm n,
+    and no more than that.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        prior_mean: npt.ArrayLike,
+        prior_variance: float = 1.0,
+        noise_variance: float = 1.0,
+    ) -> None:
+        for what, value in (("prior_variance", prior_variance), ("noise_variance", noise_variance)):
+            if not 0 < value < np.inf:
+                raise ConfigError(f"{what}: expected a positive number, found {value}")
+        self.names = list(names)
+        if not self.names:
+            raise ConfigError("arms: none named; there is nothing to choose from")
+        if repeated := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise ConfigError(f"arms: {', '.join(repeated)} named twice; every arm needs its own name")
+        self.prior_variance = float(prior_variance)
+        self.noise_variance = float(noise_variance)
+        given = np.asarray(prior_mean, np.float64)
+        if given.ndim != 2 or len(given) != len(self.names) or not given.shape[1]:
+            raise ValueError(f"prior_mean: expected shape [{len(self.names)}, d], got {list(given.shape)}")
+        self.mean: Floats = as_contexts(given, given.shape[1]).copy()
+        self.counts = np.zeros(len(self.names), np.int64)
+        self.spread = np.full(len(self.names), self.prior_variance)
+        self.covariances = [Covariance(self.dimension, self.prior_variance) for _ in self.names]
+
+    @property
+    def dimension(self) -> int:
+        """The number of weights of an arm, d."""
+        return int(self.mean.shape[1])
+
+    def index(self, name: str) -> int:
+        """Return the place of an arm in all arrays.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of this name.
+        """
+        if name not in self.names:
+            raise ConfigError(f"no arm {name}; there are: {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def covariance(self, name: str) -> Floats:
+        """Return the covariance ``[d, d]`` of an arm's weights."""
+        return self.covariances[self.index(name)].dense()
+
+    def precision(self, name: str) -> Floats:
+        """Return the precision ``[d, d]`` of an arm's weights, the inverse of their covariance."""
+        inverse = np.linalg.inv(self.covariance(name))
+        return np.asarray((inverse + inverse.T) / 2, np.float64)
+
+    def scores(self, contexts: npt.ArrayLike) -> Scores:
+        """Return the distribution of every arm's score on contexts ``[B, d]``."""
+        checked = as_contexts(contexts, self.dimension)
+        squared_norms = np.vecdot(checked, checked)
+        variance = np.empty((len(checked), len(self.names)))
+        for arm, covariance in enumerate(self.covariances):
+            variance[:, arm] = covariance.variances(checked, squared_norms)
+        return Scores(checked @ self.mean.T, variance)
+
+    def update(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> int:
+        """Take in rewards: Eqs. 5 and 6.
+
+        Parameters
+        ----------
+        contexts
+            ``[B, d]``, those that the arms were chosen for.
+        arms
+            ``int [B]``; -1 where no arm answered: no reward is then taken in.
+        rewards
+            ``[B]``; one that is not finite (its loss was refused) is not taken in.
+
+        Returns
+        -------
+        The number of rewards taken in.
+        """
+        checked = as_contexts(contexts, self.dimension)
+        chosen = as_arms(arms, len(checked), len(self.names))
+        values = as_vector(rewards, len(checked), "rewards")
+        usable = np.flatnonzero((chosen >= 0) & np.isfinite(values))
+        for start in range(0, len(usable), CHUNK):
+            rows = usable[start : start + CHUNK]
+            rows = rows[np.argsort(chosen[rows], kind="stable")]
+            self._take_in(checked[rows], chosen[rows], values[rows])
+        return len(usable)
+
+    def add_arm(self, name: str, prior_mean: npt.ArrayLike | None = None) -> None:
+        """Add an arm, last in all arrays, with its prior mean ``[d]`` (zeros where none is given).
+
+        Raises
+        ------
+        ConfigError
+            If there is one of this name.
+        ValueError
+            If the mean has another shape or is not finite.
+        """
+        if name in self.names:
+            raise ConfigError(f"there is an arm {name} already; remove it first, or give another name")
+        mean = np.zeros(self.dimension) if prior_mean is None else np.asarray(prior_mean, np.float64)
+        self.mean = np.concatenate([self.mean, as_contexts(mean[None], self.dimension)])
+        self.counts = np.append(self.counts, 0)
+        self.spread = np.append(self.spread, self.prior_variance)
+        self.covariances.append(Covariance(self.dimension, self.prior_variance))
+        self.names.append(name)
+
+    def remove_arm(self, name: str) -> None:
+        """Remove an arm and all it has learnt; the arms behind it move up by one.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of this name, or no other.
+        """
+        arm = self.index(name)
+        if len(self.names) == 1:
+            raise ConfigError(f"{name} is the only arm; add another before removing it")
+        self.mean = np.delete(self.mean, arm, axis=0)
+        self.counts = np.delete(self.counts, arm)
+        self.spread = np.delete(self.spread, arm)
+        del self.covariances[arm], self.names[arm]
+
+    def state_dict(self) -> State:
+        """Return all there is, as it is: what continues from it continues with the same bits."""
+        rows = [covariance.rows for covariance in self.covariances]
+        bases = [base for covariance in self.covariances if (base := covariance.base) is not None]
+        size = Covariance(self.dimension, self.prior_variance).base_size
+        arrays = {
+            "mean": self.mean.copy(),
+            "counts": self.counts.copy(),
+            "spread": self.spread.copy(),
+            "rows": np.concatenate([np.empty((0, self.dimension)), *rows]),
+            "row_counts": np.array([len(own) for own in rows], np.int64),
+            "bases": np.stack(bases) if bases else np.empty((0, size)),
+            "has_base": np.array([c.base is not None for c in self.covariances], np.int64),
+        }
+        metadata = {
+            "names": list(self.names),
+            "prior_variance": self.prior_variance,
+            "noise_variance": self.noise_variance,
+        }
+        return State(arrays, metadata)
+
+    @classmethod
+    def from_state(cls, state: State) -> ArmPosteriors:
+        """Return the posteriors that :meth:`state_dict` described.
+
+        Raises
+        ------
+        CheckpointError
+            If the state is broken.
+        """
+        names = [str(name) for name in state.value("names", list)]
+        n_arms = len(names)
+        mean = state.floats("mean", n_arms, None)
+        dimension = mean.shape[1]
+        try:
+            found = cls(
+                names, mean, state.value("prior_variance", float), state.value("noise_variance", float)
+            )
+        except (ConfigError, ValueError) as error:
+            raise CheckpointError(f"state: {error}") from error
+        found.counts = state.array("counts", (n_arms,), np.int64)
+        found.spread = state.floats("spread", n_arms)
+        rows = state.floats("rows", None, dimension)
+        row_counts = state.array("row_counts", (n_arms,), np.int64)
+        bases = state.floats("bases", None, None)
+        has_base = state.array("has_base", (n_arms,), np.int64).astype(bool)
+        if (row_counts < 0).any() or row_counts.sum() != len(rows) or has_base.sum() != len(bases):
+            raise CheckpointError("state: rows and bases do not belong to these arms; it is broken")
+        own_rows = np.split(rows, np.cumsum(row_counts)[:-1])
+        own_bases = iter(bases)
+        for covariance, own, has in zip(found.covariances, own_rows, has_base, strict=True):
+            covariance.restore(own.copy(), next(own_bases).copy() if has else None)
+        return found
+
+    def load_state_dict(self, state: State) -> None:
+        """Take over a saved state; the order of the arms stays that of this object.
+
+        Raises
+        ------
+        CheckpointError
+            If the state is broken, or of other arms, another dimension or other variances.
+        """
+        saved = ArmPosteriors.from_state(state)
+        if sorted(saved.names) != sorted(self.names):
+            raise CheckpointError(
+                f"state: of the arms {', '.join(saved.names)}, but here are {', '.join(self.names)};"
+                " add or remove arms first"
+            )
+        for what in ("dimension", "prior_variance", "noise_variance"):
+            if getattr(saved, what) != getattr(self, what):
+                raise CheckpointError(
+                    f"state: {what} is {getattr(saved, what)}, but here {getattr(self, what)}; give the same"
+                )
+        order = [saved.names.index(name) for name in self.names]
+        self.mean, self.counts, self.spread = saved.mean[order], saved.counts[order], saved.spread[order]
+        self.covariances = [saved.covariances[arm] for arm in order]
+
+    def _take_in(self, contexts: Floats, arms: Indices, rewards: Floats) -> None:
+        """Update with at most :data:`CHUNK` rewards, sorted by arm."""
+        starts = np.flatnonzero(np.diff(arms, prepend=-1))
+        present, sizes = arms[starts], np.diff(starts, append=len(arms))
+        spans = [
+            (arm, slice(start, start + size))
+            for arm, start, size in zip(present.tolist(), starts.tolist(), sizes.tolist(), strict=True)
+        ]
+        gains = np.empty_like(contexts)
+        innovation = np.zeros((len(arms), len(arms)))
+        for arm, own in spans:
+            gains[own] = self.covariances[arm].gains(contexts[own])
+            innovation[own, own] = gains[own] @ contexts[own].T
+        squared_norms = np.maximum(np.vecdot(contexts, contexts), np.finfo(np.float64).tiny)
+        self.spread[present] = np.add.reduceat(innovation.diagonal() / squared_norms, starts) / sizes
+        self.counts[present] += sizes
+        innovation.flat[:: len(arms) + 1] += self.noise_variance
+        whiten = np.linalg.inv(np.linalg.cholesky(innovation))
+        surprise = whiten @ (rewards - np.vecdot(contexts, self.mean[arms]))
+        for arm, own in spans:
+            rows = whiten[own, own] @ gains[own]
+            self.mean[arm] += surprise[own] @ rows
+            self.covariances[arm].subtract(rows)
