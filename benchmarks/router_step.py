@@ -39,8 +39,9 @@ from rewardrouter.online.thompson import ThompsonSampler
 from timing import Times
 
 try:
-    from router_step_rivals import Floor, Naive, lints_step, mabwiser_lints
     from threadpoolctl import threadpool_limits
+
+    from router_step_rivals import Floor, Naive, lints_step, mabwiser_lints
 except ModuleNotFoundError as error:
     sys.exit(f"error: the comparison needs the package {error.name}: pip install 'rewardrouter[bench]'")
 
@@ -133,6 +134,7 @@ def level(arms: int, d: int, observations: int, repeats: int) -> dict[str, float
         "step_ms": times["ours"].median,
         "wall_ms": times["ours"].wall_median,
         "mabwiser_ms": times["mabwiser"].median,
+        "mabwiser_wall_ms": times["mabwiser"].wall_median,
         "naive_ms": PAIRS * arms * times["draw"].median + times["naive update"].median,
         "dense_floor_ms": floor.scale * times["floor"].median,
         "peak_mib": peak_mib(arms, d, observations),

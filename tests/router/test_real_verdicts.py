@@ -26,7 +26,7 @@ def table(shared_data: Path) -> VerdictTable:
 
 @pytest.fixture(scope="module")
 def router(table: VerdictTable) -> BayesianRouter:
-    encoder = frozen_preset().encoder.model_copy(update={"max_tokens": 256, "device": "cpu"})
+    encoder = frozen_preset().encoder.model_copy(update={"max_tokens": 160, "device": "cpu"})
     return fit_router(table, frozen_preset().model_copy(update={"encoder": encoder}))
 
 
