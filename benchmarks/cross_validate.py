@@ -41,6 +41,7 @@ from rewardrouter.offline.validation import routed_correctly
 from rewardrouter.reward_models import recorded_pool
 from rewardrouter.router import fit_router
 from rewardrouter.router.arms import arms_of
+from rewardrouter.simulation.bootstrap import GroupBootstrap
 from rewardrouter.verdicts import VerdictTable, winner_code
 
 Rows = npt.NDArray[np.int64]
@@ -182,15 +183,6 @@ def baselines(
     return found
 
 
-def interval(values: npt.NDArray[np.float64], groups: Sequence[str]) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the mean, groups drawn whole."""
-    _, row_group = np.unique(np.array(groups), return_inverse=True)
-    n = int(row_group.max()) + 1
-    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)[:, row_group]
-    low, high = np.quantile(draws @ values / draws.sum(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -234,17 +226,17 @@ def report(
 ) -> None:
     """Print the table, and write the figures."""
     rows = table.kept & seen
-    groups = [str(group) for group in table.groups[rows]]
+    bootstrap = GroupBootstrap(table.groups[rows], resamples=RESAMPLES)
     reference = found[f"router: {names[0]}"][rows] if names else None
     figures = {}
     for name, right in found.items():
-        low, high = interval(right[rows], groups)
+        low, high = bootstrap.interval(right[rows])
         figures[name] = {"accuracy": float(right[rows].mean()), "interval": [low, high]}
         if reference is not None:
             difference = reference - right[rows]
             figures[name] |= {
                 "router_minus_this": float(difference.mean()),
-                "paired": interval(difference, groups),
+                "paired": bootstrap.interval(difference),
             }
     result = {
         "n_pairs": int(seen.sum()),

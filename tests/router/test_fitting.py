@@ -13,6 +13,7 @@ from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.config.offline import FeatureConfig, FusionConfig, HeadConfig, OfflineConfig, SolverConfig
 from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.offline.cache import EmbeddingCache
+from rewardrouter.offline.checkpointing import remove_checkpoint
 from rewardrouter.offline.gradient import steps_of
 from rewardrouter.router import fit_router, fitting
 
@@ -77,7 +78,7 @@ class Stopped(Exception):  # noqa: N818 - an interruption is no error
 
 
 @pytest.mark.parametrize("kind", ["mlp", "full bert"])
-def test_an_interrupted_fit_resumes_and_cleans_up_behind_itself(
+def test_an_interrupted_fit_resumes_and_leaves_its_checkpoint_to_whoever_saves(
     kind, config_of, router_of, tmp_path, monkeypatch
 ):
     folder = tmp_path / "router.training"
@@ -100,6 +101,7 @@ def test_an_interrupted_fit_resumes_and_cleans_up_behind_itself(
     assert folder.is_dir()
     monkeypatch.undo()
     resumed = fit_router(TABLE, config_of(kind), resume_folder=folder)
+    remove_checkpoint(folder)
     assert list(tmp_path.iterdir()) == []
     np.testing.assert_array_equal(resumed.scores(TABLE.pairs), router_of(kind).scores(TABLE.pairs))
 

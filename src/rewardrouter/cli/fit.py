@@ -67,6 +67,7 @@ def fit(
 
     from rewardrouter.datasets.verdict_tables import load_verdicts
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
+    from rewardrouter.offline.checkpointing import remove_checkpoint
     from rewardrouter.router import fit_router
     from rewardrouter.router.files import refuse_foreign
 
@@ -76,15 +77,17 @@ def fit(
     report = loaded.report.lines()
     for line in [*report, *loaded.coverage.lines()]:
         log(line)
+    unfinished = out.with_name(f"{out.name}.training")
     router = fit_router(
         loaded.table,
         config,
         source=Path(verdicts).name,
         report=report,
         cache=EmbeddingCache(None if no_cache else default_folder()),
-        resume_folder=out.with_name(f"{out.name}.training"),
+        resume_folder=unfinished,
     )
     router.save_pretrained(out)
+    remove_checkpoint(unfinished)
     _tell(router, out, verdicts)
 
 

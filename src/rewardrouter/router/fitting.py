@@ -10,7 +10,6 @@ from pathlib import Path
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.offline.cache import EmbeddingCache
-from rewardrouter.offline.checkpointing import remove_checkpoint
 from rewardrouter.offline.encoder import PairEncoder
 from rewardrouter.offline.gradient import GradientFit, fit_gradient, steps_of
 from rewardrouter.offline.linear import LinearFit, fit_linear
@@ -46,6 +45,7 @@ def fit_router(
         Of a frozen encoder's vectors.
     resume_folder
         Where a gradient training keeps its checkpoint; one left there by an interrupted run is resumed.
+        Whoever saves the router removes it afterwards (``checkpointing.remove_checkpoint``), not before.
 
     Raises
     ------
@@ -85,8 +85,6 @@ def fit_router(
                 resume_folder=resume_folder,
                 advance=advance,
             )
-    if resume_folder:
-        remove_checkpoint(resume_folder)
     training = Training(
         source=source,
         n_pairs=len(table),

@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from rewardrouter.annotators import Annotation, Annotator, StepContext
 from rewardrouter.errors import DataError
+from rewardrouter.simulation.bootstrap import GroupBootstrap
 from rewardrouter.verdicts import VerdictTable, winner_code
-
-_RESAMPLES = 2_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +97,9 @@ def evaluate_strategies(
     step = StepContext(batch_id="evaluate")
     annotations = {name: strategy.annotate(table.pairs, step) for name, strategy in strategies.items()}
     right = {name: _right(table, given) for name, given in annotations.items()}
-    draws = _group_draws(table, seed)
+    bootstrap = GroupBootstrap(table.groups[table.kept], seed)
     results = {
-        name: _result(table, annotations[name], right[name], right[reference], draws, name == reference)
+        name: _result(table, annotations[name], right[name], right[reference], bootstrap, name == reference)
         for name in strategies
     }
     names, counts = np.unique(table.domains[table.kept], return_counts=True)
@@ -115,21 +114,12 @@ def _right(table: VerdictTable, annotations: Sequence[Annotation]) -> npt.NDArra
     return right
 
 
-def _group_draws(table: VerdictTable, seed: int) -> npt.NDArray[np.float64]:
-    """Return ``float64 [R, K]``: how often each kept pair's group is drawn in each resample."""
-    groups, row_group = np.unique(table.groups[table.kept], return_inverse=True)
-    n = len(groups)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
-    draws: npt.NDArray[np.float64] = counts[:, row_group].astype(np.float64)
-    return draws
-
-
 def _result(
     table: VerdictTable,
     annotations: Sequence[Annotation],
     right: npt.NDArray[np.float64],
     reference: npt.NDArray[np.float64],
-    draws: npt.NDArray[np.float64],
+    bootstrap: GroupBootstrap,
     is_reference: bool,
 ) -> StrategyResult:
     kept, domains = table.kept, table.domains
@@ -140,7 +130,7 @@ def _result(
     return StrategyResult(
         accuracy=float(right[kept].mean()),
         accuracy_std=0.0,
-        accuracy_interval=_interval(right[kept], draws),
+        accuracy_interval=bootstrap.interval(right[kept]),
         accuracy_all=float(right.mean()),
         coverage=float(np.mean([a.label is not None for a in annotations])),
         calls_per_pair=float(np.mean([len(a.rms) for a in annotations])),
@@ -149,12 +139,5 @@ def _result(
         },
         calls_by_rm=calls,
         difference=None if is_reference else float((right - reference)[kept].mean()),
-        difference_interval=None if is_reference else _interval((right - reference)[kept], draws),
+        difference_interval=None if is_reference else bootstrap.interval((right - reference)[kept]),
     )
-
-
-def _interval(values: npt.NDArray[np.float64], draws: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the mean of ``values [K]``."""
-    means = draws @ values / draws.sum(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
