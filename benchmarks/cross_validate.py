@@ -99,9 +99,9 @@ VARIANTS: dict[str, Callable[[], OfflineConfig]] = {
     "full-paper": full_preset,
     "full": lambda: changed(
         full_preset(),
-        encoder__max_tokens=256,
+        encoder__max_tokens=128,
         gradient__learning_rate=2e-4,
-        gradient__epochs=6,
+        gradient__epochs=4,
         gradient__warmup=0.1,
         gradient__batch_size=16,
     ),

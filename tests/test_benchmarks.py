@@ -1,0 +1,46 @@
+"""Every benchmark script runs, and its JSON holds what the closing figures are read from."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def run(script: str, *words: str, folder: Path) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "REWARDROUTER_CACHE": str(folder / "cache")}
+    command = [sys.executable, str(REPOSITORY / script), *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_cross_validation_routes_every_pair_once_and_pairs_its_intervals(tmp_path: Path) -> None:
+    run("examples/quickstart.py", folder=tmp_path)
+    words = ("--verdicts", "quickstart/held_out.parquet", "--folds", "2", "--json", "-")
+    found = json.loads(run("benchmarks/cross_validate.py", *words, folder=tmp_path))
+    strategies = found["strategies"]
+    assert found["n_pairs"] == 120
+    assert strategies["oracle"]["accuracy"] == 1.0
+    assert strategies["router: base"]["accuracy"] > strategies["best single (on training)"]["accuracy"]
+    for name, row in strategies.items():
+        assert row["interval"][0] <= row["accuracy"] <= row["interval"][1], name
+        low, high = row["paired"]
+        assert low <= row["router_minus_this"] <= high, name
+        assert len(found["outcomes"][name]) == 120
+
+
+def test_the_encoding_benchmark_measures_all_four_ways_in_one_run(tmp_path: Path) -> None:
+    words = ("--pairs", "6", "--repeats", "1", "--max-tokens", "64", "--threads", "1", "--json", "-")
+    found = json.loads(run("benchmarks/encode.py", *words, folder=tmp_path))
+    text = json.dumps(found)
+    for way in ("naive", "deduplicated", "bucketed", "bf16"):
+        assert way in text
