@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.options import no_cache_option, router_option
 from rewardrouter.cli.output import make_folder
 from rewardrouter.errors import ConfigError, UserError, did_you_mean
 from rewardrouter.progress import log, progress
@@ -26,14 +27,7 @@ _CHUNK = 256
 @click.option(
     "--pairs", "source", required=True, metavar="P", help="Pairs to label: parquet, JSONL, or a dataset."
 )
-@click.option(
-    "--router",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="ROUTER",
-    help="Folder of the router.",
-)
+@router_option
 @click.option(
     "--pool",
     "pool_file",
@@ -57,7 +51,7 @@ _CHUNK = 256
     help="Labelled file, .jsonl or .parquet; resumed if it was begun.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, metavar="S", help="Of random choices.")
-@click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
+@no_cache_option
 def annotate(
     source: str, folder: Path, pool_file: Path, strategy_name: str, out: Path, seed: int, no_cache: bool
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.options import no_cache_option, router_option
 from rewardrouter.cli.output import STDOUT, check_file, json_option, write_json, write_text
 from rewardrouter.progress import log
 
@@ -16,14 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("evaluate")
-@click.option(
-    "--router",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="ROUTER",
-    help="Folder of the router.",
-)
+@router_option
 @click.option(
     "--verdicts", required=True, metavar="V", help="Labelled pairs with verdicts, not those it was fitted to."
 )
@@ -38,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, metavar="S", help="Of random choices and intervals."
 )
-@click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
+@no_cache_option
 def evaluate(
     folder: Path, verdicts: str, json_file: str | None, annotations: Path | None, seed: int, no_cache: bool
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.options import router_option
 from rewardrouter.cli.output import STDOUT, json_option, write_json
 from rewardrouter.errors import DataError, UserError, did_you_mean
 from rewardrouter.progress import log
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("explain")
-@click.option(
-    "--router",
-    "folder",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="ROUTER",
-    help="Folder of the router.",
-)
+@router_option
 @click.option(
     "--pair", required=True, metavar="FILE|ID", help="A file with one pair, or the id of one in --pairs."
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.options import no_cache_option
 from rewardrouter.cli.output import make_folder
 from rewardrouter.errors import UserError, did_you_mean
 from rewardrouter.progress import log
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Settings (YAML).  [default: the paper's, or those for a frozen encoder]",
 )
-@click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
+@no_cache_option
 @click.option("--overwrite", is_flag=True, help="Replace a router that stands in ROUTER.")
 @click.argument("overrides", nargs=-1, metavar="[--a.b=c ...]")
 def fit(

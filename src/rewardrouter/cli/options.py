@@ -1,0 +1,20 @@
+"""Options that several commands share, each with one name, one meaning and one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+router_option = click.option(
+    "--router",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="ROUTER",
+    help="Folder of the router.",
+)
+"""``--router ROUTER``, which a command gets as ``folder: Path``."""
+
+no_cache_option = click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
+"""``--no-cache``, which a command gets as ``no_cache: bool``."""
