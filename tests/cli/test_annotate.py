@@ -306,7 +306,7 @@ class TestResumed:
         done(*words, "--out", tmp_path / "out.jsonl")
         before = (tmp_path / "out.jsonl").read_bytes()
         ended = done(*words, "--out", tmp_path / "out.jsonl")
-        assert ended.out.startswith("60 pairs, 60 of them before: 0 labelled now, 0 without a label\n")
+        assert ended.out.startswith("60 pairs, 60 of them before: 0 labelled now, 1 without a label\n")
         assert (tmp_path / "out.jsonl").read_bytes() == before
 
     def test_it_does_not_go_on_in_another_way(self, words: list[str | Path], tmp_path: Path) -> None:
@@ -373,8 +373,16 @@ class TestMistakes:
     ) -> None:
         source = write_rows(Path("mine.jsonl"), pairs)
         line = refused(*words, "--pairs", source, "--out", "./mine.jsonl")
-        assert line == "--out mine.jsonl: is the file of --pairs; give another one"
+        assert line == "--out mine.jsonl: would write over what --pairs reads; give another file"
         assert rows_of(source) == pairs
+
+    def test_other_texts_under_the_same_ids_do_not_count_as_done(
+        self, words: list[str | Path], pairs: list[dict[str, Any]]
+    ) -> None:
+        done(*words, "--pairs", write_rows(Path("first.jsonl"), pairs), "--out", "out.jsonl")
+        changed = [{**pairs[0], "prompt": "another question"}, *pairs[1:]]
+        line = refused(*words, "--pairs", write_rows(Path("second.jsonl"), changed), "--out", "out.jsonl")
+        assert "was begun otherwise: pairs:" in line
 
     def test_a_file_that_is_something_else(self, words: list[str | Path]) -> None:
         Path("out.jsonl").write_text('{"id": "x"}\n', encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rewardrouter.cli.main import main
-from rewardrouter.cli.output import write_json
+from rewardrouter.cli.output import keep_inputs, write_json
 from rewardrouter.errors import UserError
 
 
@@ -37,3 +37,19 @@ def test_a_missing_folder_is_refused_before_the_work(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"invalid value for '--json': no folder {tmp_path / 'no'}." in captured.err
+
+
+def test_what_a_command_reads_is_never_written_over(tmp_path):
+    data, router = tmp_path / "verdicts.parquet", tmp_path / "router"
+    router.mkdir()
+    data.write_text("labels")
+    inputs = {"--verdicts": str(data), "--router": router}
+    keep_inputs({"--json": "-", "--annotations": None}, inputs)
+    keep_inputs({"--json": tmp_path / "a", "--annotations": tmp_path / "b"}, inputs)
+    for outputs, said in (
+        ({"--json": f"{tmp_path}/./verdicts.parquet"}, "what --verdicts reads"),
+        ({"--annotations": router / "config.json"}, "what --router reads"),
+        ({"--json": tmp_path / "a", "--annotations": tmp_path / "a"}, "also the file of --json"),
+    ):
+        with pytest.raises(UserError, match=said):
+            keep_inputs(outputs, inputs)

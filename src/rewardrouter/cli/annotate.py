@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import no_cache_option, router_option
-from rewardrouter.cli.output import make_folder
-from rewardrouter.errors import ConfigError, UserError, did_you_mean
+from rewardrouter.cli.output import keep_inputs, make_folder
+from rewardrouter.errors import ConfigError, did_you_mean
+from rewardrouter.pairs import as_json
 from rewardrouter.progress import log, progress
 
 if TYPE_CHECKING:
@@ -61,11 +63,10 @@ def annotate(
     model whose answer the label is (rm) and all that were called (rms). Pairs
     without a label are kept, with the reason, in F.dropped.jsonl.
     """
-    if out.exists() and Path(source).exists() and out.samefile(source):
-        raise UserError(f"--out {out}: is the file of --pairs; give another one")
+    keep_inputs({"--out": out}, {"--pairs": source, "--pool": pool_file, "--router": folder})
 
     from rewardrouter.datasets.pairs import load_pairs
-    from rewardrouter.reward_models.loading import load_pool
+    from rewardrouter.reward_models.loading import load_pool, pool_files
 
     pool, loaded = load_pool(pool_file), load_pairs(source)
     for line in loaded.report.lines():
@@ -86,7 +87,8 @@ def annotate(
         "strategy": strategy_name,
         "seed": seed,
         "router": _fingerprint(folder / "config.json", folder / "model.safetensors", folder / "arms.json"),
-        "pool": {"rms": list(pool.names), "file": _fingerprint(pool_file)},
+        "pool": {"rms": list(pool.names), "files": _fingerprint(*pool_files(pool_file))},
+        "pairs": _content(loaded.pairs),
     }
     tally: Counter[str] = Counter()
     make_folder("--out", out.parent)
@@ -109,7 +111,8 @@ def annotate(
                 tally.update(a.rm or ("dropped" if a.label is None else strategy_name) for _, a in given)
             advance(len(chunk))
         before = len(done & {pair.id for pair in loaded.pairs})
-    _tell(tally, before, len(loaded.pairs), out)
+        dropped = len(writer.dropped_ids())
+    _tell(tally, before, len(loaded.pairs), dropped, out)
 
 
 def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> None:
@@ -134,8 +137,17 @@ def _fingerprint(*files: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _tell(tally: Counter[str], before: int, total: int, out: Path) -> None:
-    dropped = tally.pop("dropped", 0)
+def _content(pairs: Sequence[PreferencePair]) -> str:
+    """Return a digest of ids and texts: a file is not resumed with other pairs under the same ids."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        texts = [pair.id, as_json(pair.prompt), as_json(pair.response_a), as_json(pair.response_b)]
+        digest.update(json.dumps(texts).encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _tell(tally: Counter[str], before: int, total: int, dropped: int, out: Path) -> None:
+    del tally["dropped"]
     labelled = sum(tally.values())
     resumed = f", {before:,} of them before" if before else ""
     click.echo(f"{total:,} pairs{resumed}: {labelled:,} labelled now, {dropped:,} without a label")

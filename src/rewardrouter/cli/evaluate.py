@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import no_cache_option, router_option
-from rewardrouter.cli.output import STDOUT, check_file, json_option, write_json, write_text
+from rewardrouter.cli.output import STDOUT, check_file, json_option, keep_inputs, write_json, write_text
 from rewardrouter.progress import log
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def evaluate(
     Accuracy is over the pairs that some reward model of the pool gets right;
     a pair that a strategy leaves without a label counts as wrong.
     """
+    keep_inputs(
+        {"--json": json_file, "--annotations": annotations}, {"--verdicts": verdicts, "--router": folder}
+    )
+
     from rewardrouter.datasets.verdict_tables import load_verdicts
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.reward_models import recorded_pool

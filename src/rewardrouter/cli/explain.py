@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import router_option
-from rewardrouter.cli.output import STDOUT, json_option, write_json
+from rewardrouter.cli.output import STDOUT, json_option, keep_inputs, write_json
 from rewardrouter.errors import DataError, UserError, did_you_mean
 from rewardrouter.progress import log
 
@@ -30,6 +30,10 @@ def explain(folder: Path, pair: str, pairs: str | None, json_file: str | None) -
     Shows every reward model's score and chance of being right, how far the
     first leads, and which parts of the pair make up the lead.
     """
+    inputs: dict[str, Path | str] = {"--pair": pair, "--router": folder}
+    if pairs is not None:
+        inputs["--pairs"] = pairs
+    keep_inputs({"--json": json_file}, inputs)
     chosen = _find(pair, pairs)
 
     # After the pair is found: this takes seconds, which a mistyped id need not wait for.

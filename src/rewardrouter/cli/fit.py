@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--verdicts",
     required=True,
     metavar="V",
-    help="Labelled pairs with verdicts: a wide file, or collect's folder.",
+    help="Labelled pairs with verdicts: a wide file, or a folder of recorded calls.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="ROUTER", help="Folder of the router."

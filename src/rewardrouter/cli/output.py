@@ -69,6 +69,30 @@ def write_text(option: str, file: Path, text: str) -> None:
         raise UserError(f"{option} {file}: cannot be written: {error.strerror}") from None
 
 
+def keep_inputs(outputs: Mapping[str, Path | str | None], inputs: Mapping[str, Path | str]) -> None:
+    """Refuse, before the work, to write over what a command reads, or one output over another.
+
+    ``outputs`` and ``inputs`` map options to paths; an input that is a folder protects all in it.
+
+    Raises
+    ------
+    UserError
+        If an output is an input, lies in one, or two outputs are one file.
+    """
+    written: dict[Path, str] = {}
+    for option, given in outputs.items():
+        if given is None or given == STDOUT:
+            continue
+        file = Path(given).expanduser().resolve()
+        for read, source in inputs.items():
+            place = Path(source).expanduser().resolve()
+            if file == place or (place.is_dir() and place in file.parents):
+                raise UserError(f"{option} {given}: would write over what {read} reads; give another file")
+        if file in written:
+            raise UserError(f"{option} {given}: is also the file of {written[file]}; give another one")
+        written[file] = option
+
+
 def make_folder(option: str, folder: Path) -> None:
     """Make the folder that what an option names goes to, and those above it.
 

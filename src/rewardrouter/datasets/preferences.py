@@ -96,10 +96,13 @@ class PreferenceWriter:
         self._dropped_path = self._beside("dropped.jsonl")
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._check_manifest()
-        self._labelled = AppendOnlyLines(self._labelled_path)
-        self._dropped = AppendOnlyLines(self._dropped_path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._check_manifest()
+            self._labelled = AppendOnlyLines(self._labelled_path)
+            self._dropped = AppendOnlyLines(self._dropped_path)
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
         return self
 
     def __exit__(
@@ -114,6 +117,10 @@ class PreferenceWriter:
     def done_ids(self) -> frozenset[str]:
         """Return the ids already dealt with: labelled or dropped, now or before."""
         return frozenset(self._labelled.ids | self._dropped.ids)
+
+    def dropped_ids(self) -> frozenset[str]:
+        """Return the ids of pairs without a label, now or before."""
+        return frozenset(self._dropped.ids)
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append one chunk of rows (see :func:`preference_row`); it is on disk on return.

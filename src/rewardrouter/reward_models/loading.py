@@ -38,6 +38,15 @@ def load_pool(path: Path) -> RewardModelPool:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def pool_files(path: Path) -> list[Path]:
+    """Return every file that the pool's answers come from: the YAML file and its recordings, folders file by file."""
+    files = [path]
+    for entry in load_config(PoolConfig, path).rms:
+        source = path.parent / Path(entry.source).expanduser()
+        files += sorted(f for f in source.rglob("*") if f.is_file()) if source.is_dir() else [source]
+    return files
+
+
 def _recorded(entry: RecordedConfig, recordings: Recordings, path: Path) -> list[RewardModel]:
     models: list[RewardModel] = []
     for name in recordings.rms if entry.name is None else (entry.name,):
