@@ -28,9 +28,9 @@ from rewardrouter.annotators import (
     OracleAnnotator,
     RandomAnnotator,
     ScoreEnsembleAnnotator,
-    ScoreScale,
     SingleAnnotator,
     StepContext,
+    score_scales,
 )
 from rewardrouter.config.offline import OfflineConfig, frozen_preset, full_preset
 from rewardrouter.datasets.verdict_tables import load_verdicts
@@ -163,11 +163,7 @@ def baselines(
     """Return every baseline's outcomes on the held-out pairs."""
     pool, arms = recorded_pool(held_out), arms_of(training)
     best = max(arms, key=lambda arm: arm.accuracy or 0.0).name
-    scales = {
-        arm.name: ScoreScale(arm.score_mean, arm.score_std)
-        for arm in arms
-        if arm.score_mean is not None and arm.score_std is not None
-    }
+    scales = score_scales(arms)
     annotators: dict[str, Annotator] = {
         "best single (on training)": SingleAnnotator(pool, best),
         "majority, uwo": MajorityAnnotator(pool, seed),

@@ -11,6 +11,7 @@ from scripted import scored, scripted
 from rewardrouter.annotators import ScoreEnsembleAnnotator, ScoreScale, StepContext, score_scales
 from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.reward_models import recorded_pool
+from rewardrouter.router.arms import arms_of
 from rewardrouter.testing import check_annotator
 from rewardrouter.verdicts import FAILED, TIE, A, B
 
@@ -27,7 +28,7 @@ def test_scales_are_the_mean_and_deviation_of_all_scores_of_an_rm():
         [[1.0, 5.0, np.nan, np.nan], [2.0, 5.0, 7.0, np.nan]],
         [[3.0, 5.0, np.nan, np.nan], [6.0, 5.0, np.nan, np.nan]],
     )
-    scales = score_scales(table)
+    scales = score_scales(arms_of(table))
     assert set(scales) == {"rm0"}  # rm1 never varies, rm2 scored one response, rm3 none
     assert scales["rm0"].mean == pytest.approx(3.0)
     assert scales["rm0"].std == pytest.approx(math.sqrt((4 + 1 + 0 + 9) / 4))
@@ -81,8 +82,8 @@ def test_the_unit_of_an_rms_scores_does_not_matter():
     unit, offset = np.array([1.0, 1000.0, 1e-3]), np.array([0.0, -70.0, 5.0])
     plain, scaled = scored(a, b), scored(a * unit + offset, b * unit + offset)
     for caution in (0.0, 1.0):
-        labels = [one.label for one in annotate(plain, score_scales(plain), caution)]
-        assert labels == [one.label for one in annotate(scaled, score_scales(scaled), caution)]
+        labels = [one.label for one in annotate(plain, score_scales(arms_of(plain)), caution)]
+        assert labels == [one.label for one in annotate(scaled, score_scales(arms_of(scaled)), caution)]
 
 
 def test_equal_values_are_no_label():
@@ -109,7 +110,7 @@ def test_it_keeps_the_contract():
     for caution in (0.0, 1.0):
         check_annotator(
             lambda caution=caution: ScoreEnsembleAnnotator(
-                recorded_pool(table), score_scales(table), caution
+                recorded_pool(table), score_scales(arms_of(table)), caution
             ),
             table.pairs,
         )
@@ -122,6 +123,8 @@ def test_real_scores_against_numpy(shared_data):
     for caution in (0.0, 1.0):
         value_a, value_b = z.mean(axis=2) - caution * z.std(axis=2)
         clear = np.abs(value_a - value_b) > 1e-12
-        labels = np.array([one.label or "-" for one in annotate(table, score_scales(table), caution)])
+        labels = np.array(
+            [one.label or "-" for one in annotate(table, score_scales(arms_of(table)), caution)]
+        )
         np.testing.assert_array_equal(labels[clear], np.where(value_a > value_b, "A", "B")[clear])
         assert clear.mean() > 0.99

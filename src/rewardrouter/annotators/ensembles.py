@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +23,10 @@ from rewardrouter.annotators.base import Annotation, Stateless, StepContext, dec
 from rewardrouter.annotators.calling import call_all, why_no_label
 from rewardrouter.pairs import Label, PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
-from rewardrouter.verdicts import Verdict, VerdictTable
+from rewardrouter.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from rewardrouter.router import Arm
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,15 +37,13 @@ class ScoreScale:
     std: float
 
 
-def score_scales(table: VerdictTable) -> dict[str, ScoreScale]:
-    """Return the scale of every RM that scored at least two responses of ``table``."""
-    scales = {}
-    for column, rm in enumerate(table.rms):
-        scores = np.concatenate([table.scores_a[:, column], table.scores_b[:, column]])
-        scores = scores[np.isfinite(scores)]
-        if len(scores) > 1 and scores.std() > 0:
-            scales[rm] = ScoreScale(float(scores.mean()), float(scores.std()))
-    return scales
+def score_scales(arms: Sequence[Arm]) -> dict[str, ScoreScale]:
+    """Return the scale of every arm that has one: its RM scored, and not everything alike."""
+    return {
+        arm.name: ScoreScale(arm.score_mean, arm.score_std)
+        for arm in arms
+        if arm.score_mean is not None and arm.score_std is not None
+    }
 
 
 class ScoreEnsembleAnnotator(Stateless):

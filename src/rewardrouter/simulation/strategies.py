@@ -10,9 +10,9 @@ from rewardrouter.annotators import (
     OracleAnnotator,
     RandomAnnotator,
     ScoreEnsembleAnnotator,
-    ScoreScale,
     SingleAnnotator,
     UwoAnnotator,
+    score_scales,
 )
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.reward_models import RewardModelPool
@@ -31,11 +31,7 @@ def strategies(
     ``oracle`` is among them only where ``table`` gives the labels. Nothing else reads it.
     """
     pool = pool.select(router.arms)
-    scales = {
-        arm.name: ScoreScale(arm.score_mean, arm.score_std)
-        for arm in router.arm_records
-        if arm.score_mean is not None and arm.score_std is not None
-    }
+    scales = score_scales(router.arm_records)
     named: dict[str, Annotator] = {"router": OfflineOnlyAnnotator(pool, router)}
     named |= {f"single/{rm}": SingleAnnotator(pool, rm) for rm in pool.names}
     named |= {
