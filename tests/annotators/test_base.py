@@ -1,10 +1,13 @@
 """Annotations, decisions, and strategies that learn nothing."""
 
+import numpy as np
 import pytest
 
 from rewardrouter.annotators import Annotation, Annotator, Outcome, Stateless, StepContext
 from rewardrouter.annotators.base import decision_id
+from rewardrouter.errors import CheckpointError
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.state import State
 
 PAIR = PreferencePair("p", "q", "x", "y")
 
@@ -34,10 +37,10 @@ def test_a_strategy_that_learns_nothing_writes_one_method():
     strategy = Nothing()
     assert isinstance(strategy, Annotator)
     strategy.observe({"unknown": Outcome(0.1, 2.0, 2.0)})
-    assert strategy.state_dict() == {}
-    strategy.load_state_dict({})
+    assert strategy.state_dict() == State()
+    strategy.load_state_dict(State())
 
 
 def test_the_state_of_another_strategy_is_refused():
-    with pytest.raises(ValueError, match=r"Nothing keeps no state, but was given \['mean', 'step'\]"):
-        Nothing().load_state_dict({"step": 1, "mean": 0})
+    with pytest.raises(CheckpointError, match="Nothing keeps no state, but was given x, step"):
+        Nothing().load_state_dict(State({"x": np.zeros(1)}, {"step": 1}))

@@ -10,7 +10,7 @@ from scipy import stats
 
 from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.advantage import ReferenceSampler, advantage_rewards
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 
 @given(

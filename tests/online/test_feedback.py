@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rewardrouter.errors import CheckpointError
 from rewardrouter.online.feedback import BanditReward, BatchReward
 from rewardrouter.online.quantiles import PercentileScale
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 losses = st.floats(0.0, 20.0)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.posterior import CHUNK, ArmPosteriors
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 NAMES = ["ada", "bea", "cyd"]
 

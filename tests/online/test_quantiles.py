@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.quantiles import PercentileScale, RunningQuantiles
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 numbers = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, -1.0])  # ties are common among rewards
 shares = st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]) | st.floats(0.0, 1.0)

@@ -11,8 +11,8 @@ from scipy import stats
 from rewardrouter.errors import CheckpointError
 from rewardrouter.online.policy import BanditPolicy
 from rewardrouter.online.posterior import ArmPosteriors
-from rewardrouter.online.state import State
 from rewardrouter.online.thompson import PRIOR_VARIANCE, ThompsonSampler
+from rewardrouter.state import State
 
 NAMES = ["dora", "abel", "cleo", "bert"]
 DRAWS = 40_000

@@ -7,6 +7,7 @@ import numpy as np
 from rewardrouter.annotators.calling import call_in_order
 from rewardrouter.pairs import digest
 from rewardrouter.reward_models import RewardModelPool
+from rewardrouter.state import State
 from rewardrouter.verdicts import Verdict
 
 
@@ -53,8 +54,9 @@ class Learner:
                 self.losses[rm].append(outcome.loss)
 
     def state_dict(self):
-        return {"losses": {rm: list(losses) for rm, losses in self.losses.items()}, "open": dict(self.open)}
+        arrays = {rm: np.array(losses) for rm, losses in self.losses.items()}
+        return State(arrays, {"open": dict(self.open)})
 
     def load_state_dict(self, state):
-        self.losses = {rm: list(losses) for rm, losses in state["losses"].items()}
-        self.open = dict(state["open"])
+        self.losses = {rm: state.array(rm, (None,)).tolist() for rm in self.losses}
+        self.open = dict(state.value("open", dict))

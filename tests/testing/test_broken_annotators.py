@@ -12,6 +12,7 @@ from rewardrouter.annotators import MajorityAnnotator, SingleAnnotator
 from rewardrouter.annotators.calling import call_in_order
 from rewardrouter.pairs import digest
 from rewardrouter.reward_models import RewardModelPool
+from rewardrouter.state import State
 from rewardrouter.testing import ConformanceError, check_annotator
 from rewardrouter.verdicts import Verdict
 
@@ -147,34 +148,39 @@ class Punctual(Learner):
             raise LookupError("outcomes of a batch that is over")
 
 
-class ArrayState(Learner):
+class DictState(Learner):
     def state_dict(self):
-        return {"mean": np.zeros(3)}
+        return {"mean": 0.0}
+
+
+class ArrayInMetadata(Learner):
+    def state_dict(self):
+        return State({}, {"mean": np.zeros(3)})
 
 
 class NanState(Learner):
     def state_dict(self):
-        return {"best": math.nan}
+        return State({}, {"best": math.nan})
 
 
 class RefusesItsState(Base):
     def state_dict(self):
-        return {"seed": 0}
+        return State({}, {"seed": 0})
 
 
 class ForgetsItsState(Learner):
     def load_state_dict(self, state):
-        self.losses = {rm: list(losses) for rm, losses in state["losses"].items()}
+        self.losses = {rm: state.array(rm, (None,)).tolist() for rm in self.losses}
 
 
 class SavesTooLittle(Learner):
     """Leaves the open decisions out of its state, so a resumed one learns nothing of them."""
 
     def state_dict(self):
-        return {"losses": super().state_dict()["losses"]}
+        return State(super().state_dict().arrays, {})
 
     def load_state_dict(self, state):
-        super().load_state_dict({**state, "open": {}})
+        super().load_state_dict(State(state.arrays, {"open": {}}))
 
 
 class StreamNotSaved(Base):
@@ -217,8 +223,8 @@ class StreamNotSaved(Base):
         ),
         (corrupted(label=None, reason="r", rm="plain"), "rm must be one of rms, and None where there is no"),
         (
-            routed(rms=("plain", "ties"), verdicts=(Verdict("plain", "A"), Verdict("ties", "A"))),
-            "rm must be the last one called that answered",
+            routed(rms=("plain", "ties"), verdicts=(Verdict("plain", "tie"), Verdict("ties", "A"))),
+            "the label must be the verdict of rm",
         ),
         (
             routed(label=lambda one: "B" if one.label == "A" else "A"),
@@ -234,9 +240,13 @@ class StreamNotSaved(Base):
         (DependsOnTheCall, "a batch in two calls must be labelled as in one"),
         (KnownOnly, "observe must bear .* it raised KeyError: 'conformance/never-decided' on conformance/n"),
         (Punctual, "observe must bear .* it raised LookupError: outcomes of a batch that is over on"),
-        (ArrayState, "ArrayState: state_dict must be JSON: TypeError"),
-        (NanState, "NanState: state_dict must be JSON: ValueError"),
-        (RefusesItsState, "load_state_dict must take its own state, as JSON gives it back: ValueError"),
+        (DictState, "DictState: state_dict must be a State: .* AttributeError"),
+        (ArrayInMetadata, "ArrayInMetadata: state_dict must be a State: .* TypeError"),
+        (NanState, "NanState: state_dict must be a State: .* ValueError"),
+        (
+            RefusesItsState,
+            "load_state_dict must take its own state, as a file gives it back: CheckpointError",
+        ),
         (ForgetsItsState, "state_dict must give what load_state_dict was given"),
         (SavesTooLittle, "one resumed from its state_dict must learn as the uninterrupted one"),
         (StreamNotSaved, "one resumed from its state_dict must label as the uninterrupted one"),

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from rewardrouter.errors import CheckpointError
 from rewardrouter.pairs import Label, PreferencePair
+from rewardrouter.state import State
 from rewardrouter.verdicts import Verdict
 
 DecisionId: TypeAlias = str
@@ -86,11 +88,11 @@ class Annotator(Protocol):
     def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:
         """Learn from outcomes; they may come late, in part, or never."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that changes while the annotator works, JSON-serialisable."""
+    def state_dict(self) -> State:
+        """Return all that changes while the annotator works."""
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
+    def load_state_dict(self, state: State) -> None:
+        """Restore what :meth:`state_dict` returned; raise ``CheckpointError`` where it does not fit."""
 
 
 class Stateless:
@@ -99,20 +101,20 @@ class Stateless:
     def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:
         """Ignore the outcomes: this strategy does not learn."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Return the empty state."""
-        return {}
+        return State()
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Accept the empty state.
 
         Raises
         ------
-        ValueError
+        CheckpointError
             If there is anything in it: it belongs to another strategy.
         """
-        if state:
-            raise ValueError(f"{type(self).__name__} keeps no state, but was given {sorted(state)}")
+        if found := [*state.arrays, *state.metadata]:
+            raise CheckpointError(f"{type(self).__name__} keeps no state, but was given {', '.join(found)}")
 
 
 def decision_id(pair: PreferencePair, step: StepContext) -> DecisionId:

@@ -18,8 +18,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rewardrouter.datasets.append_only import AppendOnlyLines, write_atomically
 from rewardrouter.errors import DataError
+from rewardrouter.files import AppendOnlyLines, write_atomically
 from rewardrouter.pairs import Label, PreferencePair, Text, as_json, as_messages
 
 _COLUMNS = ("id", "prompt", "chosen", "rejected")

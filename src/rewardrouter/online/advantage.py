@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rewardrouter.errors import ConfigError
 from rewardrouter.online.arrays import Indices, as_vector
 from rewardrouter.online.feedback import Rewards
-from rewardrouter.online.state import State, generator_state, restored_generator
+from rewardrouter.state import State, generator_state, restored_generator
 
 
 def advantage_rewards(losses: npt.ArrayLike, references: npt.ArrayLike) -> Rewards:

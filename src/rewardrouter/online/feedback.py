@@ -26,7 +26,7 @@ import numpy.typing as npt
 from rewardrouter.errors import CheckpointError
 from rewardrouter.online.arrays import Floats, as_vector
 from rewardrouter.online.quantiles import PercentileScale
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

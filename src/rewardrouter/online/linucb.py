@@ -28,7 +28,7 @@ from rewardrouter.errors import ConfigError
 from rewardrouter.online.arrays import Indices, Mask, as_contexts
 from rewardrouter.online.posterior import ArmPosteriors, Scores
 from rewardrouter.online.selection import best_arms
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 
 class LinUCB:

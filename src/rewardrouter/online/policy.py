@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rewardrouter.online.arrays import Indices, Mask
 from rewardrouter.online.posterior import Scores
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 
 @runtime_checkable

@@ -30,7 +30,7 @@ import numpy.typing as npt
 from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.arrays import Floats, Indices, as_arms, as_contexts, as_vector
 from rewardrouter.online.covariance import Covariance
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 CHUNK = 128
 """Rewards per factorisation; a larger update is made in several, to the same effect."""

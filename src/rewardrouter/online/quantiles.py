@@ -13,7 +13,7 @@ from sortedcontainers import SortedList
 
 from rewardrouter.errors import ConfigError
 from rewardrouter.online.arrays import Floats
-from rewardrouter.online.state import State
+from rewardrouter.state import State
 
 
 class RunningQuantiles:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rewardrouter.online.arrays import Floats, Indices, Mask, as_contexts
 from rewardrouter.online.posterior import ArmPosteriors, Scores
 from rewardrouter.online.selection import best_arms
-from rewardrouter.online.state import State, generator_state, restored_generator
+from rewardrouter.state import State, generator_state, restored_generator
 
 PRIOR_VARIANCE = 0.02
 """The paper's, where the offline router gives the prior mean (3.4); without it 1."""

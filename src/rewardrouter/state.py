@@ -1,29 +1,32 @@
-"""What survives a restart: arrays for safetensors, and metadata for JSON.
+"""What survives a restart: arrays, and metadata that JSON can hold.
 
 Whoever holds state returns a :class:`State` and accepts one; the parts of a larger
 state lie under prefixes (``posterior.mean``). A state that does not fit is refused
-in one line, before anything is changed.
+in one line, before anything is changed. On disk a state is one safetensors file, the
+metadata in its header, so that both are replaced at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rewardrouter.errors import CheckpointError
-from rewardrouter.online.arrays import Floats
+from rewardrouter.files import write_atomically
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class State:
     """State at one moment.
 
-    ``arrays`` are ``float64``, or ``int64`` for counts, and belong to the holder of the state: nothing
-    changes them later. ``metadata`` is JSON-serialisable.
+    ``arrays`` are ``float64``, ``float32`` for a model's weights or ``int64`` for counts, and belong to the
+    holder of the state: nothing changes them later. ``metadata`` is JSON-serialisable.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]] = dataclasses.field(default_factory=dict)
@@ -53,7 +56,7 @@ class State:
             raise CheckpointError(f"state: {name} holds numbers that are not finite")
         return found.copy()
 
-    def floats(self, name: str, *shape: int | None) -> Floats:
+    def floats(self, name: str, *shape: int | None) -> npt.NDArray[np.float64]:
         """Return a copy of a ``float64`` array, checked as in :meth:`array`."""
         return self.array(name, shape)
 
@@ -105,3 +108,30 @@ def restored_generator(saved: Mapping[str, Any]) -> np.random.Generator:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"state: generator is no state of PCG64: {error}") from error
     return np.random.Generator(bits)
+
+
+def save_state(state: State, path: Path) -> None:
+    """Write a state to ``path``, one safetensors file; whenever the process dies, the old or the new one is there."""
+    from safetensors.numpy import save_file
+
+    header = {"state": json.dumps(state.metadata, allow_nan=False)}
+    arrays = {name: np.ascontiguousarray(array) for name, array in state.arrays.items()}
+    write_atomically(path, lambda file: save_file(arrays, file, metadata=header))
+
+
+def load_state(path: Path) -> State:
+    """Return the state in ``path``.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no file, or :func:`save_state` did not write it, or it is broken.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = json.loads((file.metadata() or {})["state"])
+            return State({name: file.get_tensor(name) for name in file.keys()}, metadata)  # noqa: SIM118
+    except (KeyError, OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: no state that can be read ({error})") from error

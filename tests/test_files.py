@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rewardrouter.datasets import append_only
-from rewardrouter.datasets.append_only import AppendOnlyLines, write_atomically
+from rewardrouter import files
 from rewardrouter.errors import DataError
+from rewardrouter.files import AppendOnlyLines, write_atomically
 
 ROWS = [{"id": "a", "text": "é\u2028"}, {"id": "b", "text": "x" * 50}, {"id": "c"}]
 
@@ -19,7 +19,7 @@ def test_whatever_byte_it_died_at_whole_lines_stay_and_it_goes_on(tmp_path_facto
     content = path.read_bytes()
     path.write_bytes(content[:cut])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(append_only, "_BLOCK", block)  # so that the search crosses blocks
+        patch.setattr(files, "_BLOCK", block)  # so that the search crosses blocks
         log = AppendOnlyLines(path)
     whole = content[:cut].count(b"\n")
     assert list(log.rows()) == ROWS[:whole]
