@@ -201,7 +201,7 @@ def run(sampler: ThompsonSampler, batches) -> None:
 def run_evaluating_all(sampler: ThompsonSampler, batches) -> None:
     for contexts, rewards in batches:
         scores = sampler.scores(contexts)
-        drawn = scores.mean + sampler.normals(len(contexts)) * np.sqrt(scores.variance)
+        drawn = scores.mean + sampler.deviations(len(contexts)) * np.sqrt(scores.variance)
         sampler.update(contexts, drawn.argmax(axis=1), rewards)
 
 

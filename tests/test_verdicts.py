@@ -159,6 +159,11 @@ def test_groups_and_domains_are_the_pairs():
         ({"labels": np.array([A], np.int8)}, r"labels: expected shape \(2,\), got \(1,\)"),
         ({"labels": np.array([A, TIE], np.int8)}, r"labels: expected only 1 \(A\) and -1 \(B\), got \[0 1\]"),
         ({"rms": ("rm0",)}, r"winners: expected shape \(2, 1\)"),
+        (
+            {"winners": np.array([[A, 2], [TIE, FAILED]], np.int8)},
+            r"winners: expected only 1 \(A\), -1 \(B\), 0 \(tie\) and -9 \(failed\), got \[-9  0  1  2\]",
+        ),
+        ({"winners": np.array([[A, math.nan], [B, A]])}, r"winners: expected only .*, got \[-1\.  1\. nan\]"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused_with_both_shapes(change, expected):

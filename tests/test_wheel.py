@@ -77,8 +77,9 @@ def test_it_holds_the_package_its_licence_and_nothing_else(wheel: Path) -> None:
     assert {Path(name).parts[0] for name in names} == {"rewardrouter", about}
     assert {"rewardrouter/py.typed", f"{about}/licenses/LICENSE"} <= set(names)
     assert not [name for name in names if "test_" in name or "/tests/" in name]
-    sources = (REPOSITORY / "src").glob("rewardrouter/**/*.py")
-    assert {str(path.relative_to(REPOSITORY / "src")) for path in sources} <= set(names)
+    files = [path for path in (REPOSITORY / "src").glob("rewardrouter/**/*") if path.is_file()]
+    sources = {str(path.relative_to(REPOSITORY / "src")) for path in files if path.suffix != ".pyc"}
+    assert sources <= set(names)
 
 
 def test_its_version_is_the_module_s(wheel: Path) -> None:

@@ -113,6 +113,11 @@ class VerdictTable:
             raise ValueError(f"labels: expected shape {shape[:1]}, got {self.labels.shape}")
         if not np.isin(self.labels, (A, B)).all():
             raise ValueError(f"labels: expected only {A} (A) and {B} (B), got {np.unique(self.labels)}")
+        if not np.isin(self.winners, list(_WINNERS)).all():
+            raise ValueError(
+                f"winners: expected only {A} (A), {B} (B), {TIE} (tie) and {FAILED} (failed),"
+                f" got {np.unique(self.winners)}"
+            )
 
     def __len__(self) -> int:
         return len(self.pairs)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scripted import scripted, winner_grids
 
 from rewardrouter.annotators import StepContext
-from rewardrouter.annotators.calling import call_all, call_in_order, why_no_label
+from rewardrouter.annotators.calling import call_all, call_in_order, call_until_answered, why_no_label
 from rewardrouter.reward_models import RewardModelPool, recorded_pool
 from rewardrouter.verdicts import FAILED, TIE, A, B, Verdict
 
@@ -91,6 +91,37 @@ def test_an_rm_breaking_its_contract_stops_everything():
     pairs = scripted([[A], [A]]).pairs
     with pytest.raises(RuntimeError, match="short answered 2 pairs with 1 verdicts"):
         call_in_order(RewardModelPool([Short()]), pairs, [["short"]] * 2, STEP)
+
+
+@given(winner_grids(), st.data())
+def test_a_pair_goes_on_until_an_answer_and_no_verdict_is_asked_for_twice(winners, data):
+    table = scripted(winners)
+    pool, log = logged(table)
+    shape = (len(table), len(table.rms))
+    seed = data.draw(st.integers(0, 1000))
+    rng = np.random.default_rng(seed)
+    score, known = rng.random(shape), rng.random(shape) < 0.4
+    before = [
+        {name: table.verdict(row, name) for n, name in enumerate(table.rms) if known[row, n]}
+        for row in range(len(table))
+    ]
+
+    def choose(rows, left):
+        assert left.any(axis=1).all()
+        return np.where(left, score[rows], -np.inf).argmax(axis=1)
+
+    found = call_until_answered(pool, table.pairs, STEP, table.rms, choose, known=before)
+    asked = []
+    for row, one in enumerate(found):
+        ranked = sorted(range(shape[1]), key=lambda n, row=row: -score[row, n])
+        labels = [LABEL[winners[row][n]] for n in ranked]
+        stop = next((place for place, label in enumerate(labels) if label), shape[1] - 1)
+        new = [table.rms[n] for n in ranked[: stop + 1] if not known[row, n]]
+        assert one.rms == (*before[row], *new)
+        assert tuple(verdict.rm for verdict in one.verdicts) == one.rms
+        assert (one.label, one.rm) == (labels[stop], table.rms[ranked[stop]] if labels[stop] else None)
+        asked += [(rm, one.pair_id) for rm in new]
+    assert called(log) == sorted(asked)
 
 
 @given(winner_grids())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -383,6 +384,37 @@ class TestMistakes:
         changed = [{**pairs[0], "prompt": "another question"}, *pairs[1:]]
         line = refused(*words, "--pairs", write_rows(Path("second.jsonl"), changed), "--out", "out.jsonl")
         assert "was begun otherwise: pairs:" in line
+
+    def test_other_recorded_verdicts_behind_the_same_pool_file_do_not_count_as_done(
+        self, words: list[str | Path], verdicts: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        pool = write_pool(tmp_path, verdicts)
+        done(*words, "--pool", pool, "--out", "out.jsonl")
+        before = Path("out.jsonl").read_bytes()
+        exchanged = {"score_a__echo": "score_b__echo", "score_b__echo": "score_a__echo"}
+        write_pool(tmp_path, verdicts.rename(columns=exchanged))
+        line = refused(*words, "--pool", pool, "--out", "out.jsonl")
+        assert re.search(r'was begun otherwise: verdicts: "(\w{16})" there, "(?!\1)\w{16}" now; give', line)
+        assert Path("out.jsonl").read_bytes() == before
+        write_pool(tmp_path, verdicts)
+        done(*words, "--pool", pool, "--out", "out.jsonl")
+
+    def test_recorded_calls_that_came_since_do_not_count_as_done(
+        self, words: list[str | Path], verdicts: pd.DataFrame
+    ) -> None:
+        pairs = ["id", "prompt", "response_a", "response_b"]
+        Path("calls/verdicts").mkdir(parents=True)
+        verdicts[pairs].to_parquet("calls/pairs.parquet")
+        for n, rm in enumerate(RMS):
+            winner = (verdicts[f"score_a__{rm}"] > verdicts[f"score_b__{rm}"]).map({True: "A", False: "B"})
+            calls = pd.DataFrame({"pair_id": verdicts["id"], "rm": rm, "winner": winner})
+            calls.iloc[5:].to_parquet(f"calls/verdicts/part-{n}.parquet")
+        Path("pool.yaml").write_text("rms: [{kind: recorded, source: calls}]\n", encoding="utf-8")
+        done(*words, "--pool", "pool.yaml", "--out", "out.jsonl")
+        calls.iloc[:5].to_parquet("calls/verdicts/part-9.parquet")
+        assert "was begun otherwise: verdicts:" in refused(
+            *words, "--pool", "pool.yaml", "--out", "out.jsonl"
+        )
 
     def test_a_file_that_is_something_else(self, words: list[str | Path]) -> None:
         Path("out.jsonl").write_text('{"id": "x"}\n', encoding="utf-8")

@@ -215,6 +215,35 @@ class TestLaws:
             assert other.labels(strategy).tolist() == found.labels(strategy).tolist()
 
 
+class TestKnownPairs:
+    """Pairs that the router was fitted to: their accuracy is memory."""
+
+    WARNING = "belong to problems this router was fitted to"
+
+    def test_other_pairs_are_not_warned_of(self, router: Path, quickstart: Path) -> None:
+        ended = done("evaluate", "--router", router, "--verdicts", quickstart / "held_out.parquet")
+        assert self.WARNING not in ended.err
+
+    def test_the_pairs_fitted_to_are_counted_on_stderr(self, router: Path, quickstart: Path) -> None:
+        ended = done("evaluate", "--router", router, "--verdicts", quickstart / "verdicts.parquet")
+        assert (
+            "240 of 240 pairs (100.0%) belong to problems this router was fitted to (same prompt or group):"
+            " their accuracy says nothing about new pairs\n"
+        ) in ended.err
+        assert self.WARNING not in ended.out
+
+    def test_some_of_them_by_prompt_or_by_group(self, router: Path, quickstart: Path, tmp_path: Path) -> None:
+        verdicts = pd.read_parquet(quickstart / "held_out.parquet")
+        fitted = pd.read_parquet(quickstart / "verdicts.parquet")
+        before = verdicts["group"].tolist()
+        verdicts.loc[0, "prompt"] = fitted.loc[5, "prompt"]
+        verdicts.loc[[1, 2], "group"] = fitted.loc[7, "group"]
+        assert before[0] not in set(fitted["group"])
+        verdicts.to_parquet(tmp_path / "some.parquet")
+        ended = done("evaluate", "--router", router, "--verdicts", tmp_path / "some.parquet")
+        assert f"3 of 120 pairs (2.5%) {self.WARNING}" in ended.err
+
+
 def test_json_on_stdout_stands_alone(found: Found, router: Path, quickstart: Path) -> None:
     process = start(
         "evaluate",

@@ -28,7 +28,7 @@ def explained(router: Path, *words: str | Path) -> dict[str, Any]:
 class TestFound:
     """Where the pair comes from."""
 
-    @pytest.mark.parametrize("form", ["json", "jsonl", "parquet"])
+    @pytest.mark.parametrize("form", ["json", "one.json", "jsonl", "parquet"])
     def test_a_file_and_an_id_explain_the_same(
         self, form: str, router: Path, quickstart: Path, rows: list[dict[str, Any]], tmp_path: Path
     ) -> None:
@@ -37,7 +37,10 @@ class TestFound:
             pd = pytest.importorskip("pandas")
             pd.DataFrame([rows[3]]).to_parquet(file)
         else:
-            file.write_text(json.dumps([rows[3]] if form == "json" else rows[3]) + "\n", encoding="utf-8")
+            row = json.dumps(
+                [rows[3]] if form == "json" else rows[3], indent=2 if form == "one.json" else None
+            )
+            file.write_text(f"{row}\n", encoding="utf-8")
         by_id = explained(router, "--pairs", quickstart / "new_pairs.jsonl", "--pair", rows[3]["id"])
         assert explained(router, "--pair", file) == by_id
 

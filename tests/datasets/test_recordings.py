@@ -101,7 +101,7 @@ def test_the_pool_and_its_order_are_the_callers(tmp_path):
     assert load_recordings(path, ["b"]).report.problems == {}
     everything = load_recordings(path)
     assert everything.rms == ("a", "b")
-    assert everything.report.problems == {"rm_without_verdicts": ["c"]}
+    assert everything.report.problems == {"rm_without_verdicts": ["c (verdict is not A, B or tie: 'x')"]}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,10 @@ def test_the_pool_and_its_order_are_the_callers(tmp_path):
             ["judge-2"],
             r"no verdicts of the reward model 'judge-2'\. Did you mean judge-1\? Known: judge-1, silent",
         ),
-        (["silent"], r"the reward model 'silent' has no usable verdict on any pair"),
+        (
+            ["silent"],
+            r"the reward model 'silent' has no usable verdict on any pair \(no verdict recorded\); leave it out",
+        ),
         (["judge-1", "judge-1"], "each once; found judge-1, judge-1"),
         ([], "name at least one reward model"),
     ],
@@ -124,12 +127,38 @@ def test_a_pool_that_cannot_be_had_is_refused(tmp_path, rms, expected):
         load_recordings(path, rms)
 
 
+def test_scores_that_are_text_are_named_as_the_reason_with_their_column(tmp_path):
+    text = {"score_a__text": ["0.5", "0.25", None, "1"], "score_b__text": [None, "0.1", None, "2"]}
+    path = write_wide(tmp_path / "w.parquet", verdict__judge=["A"] * 4, **text)
+    loaded = load_recordings(path)
+    assert loaded.rms == ("judge",)
+    assert loaded.report.lines() == [
+        "reward model without a usable verdict: 1 reward model left out of the pool:"
+        " text (score_a__text is not a number: '0.5')"
+    ]
+    with pytest.raises(DataError, match=r"'text' has .* \(score_a__text is not a number: '0\.5'\); leave it"):
+        load_recordings(path, ["judge", "text"])
+
+
+def test_a_single_score_that_is_text_is_counted_apart_from_a_missing_one(tmp_path):
+    scores = {"score_a__r": [1, "0.5", None, 2], "score_b__r": [2, 1, 1, "high"]}
+    rows = [PAIRS.loc[i, :].dropna().to_dict() | {name: s[i] for name, s in scores.items()} for i in range(4)]
+    (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = load_recordings(tmp_path / "w.jsonl").report
+    assert report.problems == {"score_not_a_number": ["p1 (r)", "p3 (r)"], "nan_score": ["p2 (r)"]}
+    assert report.lines()[0] == "score that is not a number: 2 verdicts counted as failed: p1 (r), p3 (r)"
+
+
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
         ({}, r"expected the columns score_a__NAME and score_b__NAME, or verdict__NAME; found id, prompt"),
         ({"score_b__r": [1.0] * 4}, r"has score_b__r without score_a__r"),
         ({"score_a__r": [1.0] * 4, "verdict__r": ["A"] * 4}, r"has score_a__r without score_b__r"),
+        (
+            {"score_a__r": [1.0] * 4, "score_b_r": [1.0] * 4},
+            r"has score_a__r without score_b__r, but score_b_r: rename it$",
+        ),
         (
             {"verdict__r": [None] * 4, "verdict__s": ["?"] * 4},
             r"no usable verdict of any reward model \(r, s\)",
@@ -222,7 +251,7 @@ def test_the_manifest_orders_the_pool(tmp_path):
     folder = write_folder(tmp_path / "v", calls, manifest={"rms": ["c", "never", "a"], "settings": {"k": 1}})
     recordings = load_recordings(folder)
     assert recordings.rms == ("c", "a", "b")
-    assert recordings.report.problems == {"rm_without_verdicts": ["never"]}
+    assert recordings.report.problems == {"rm_without_verdicts": ["never (no verdict recorded)"]}
 
 
 @pytest.mark.parametrize("manifest", ["{", "[]", '{"rms": "a,b"}', '{"rms": [{"name": "a"}]}'])

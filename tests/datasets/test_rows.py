@@ -57,6 +57,11 @@ def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
     assert read_rows(tmp_path / "rows.jsonl") == [{"a": 1}, {"a": 2}]
 
 
+def test_one_json_object_is_one_row(tmp_path):
+    (tmp_path / "row.json").write_text('{\n  "a": 1,\n  "b": null\n}\n')
+    assert read_rows(tmp_path / "row.json") == [{"a": 1, "b": None}]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
@@ -65,7 +70,8 @@ def test_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
         ("a.jsonl", b'{"a": 1}\n[1, 2]\n', r"line 2: expected one JSON object per line, found \[1, 2\]"),
         ("a.jsonl", b'{"a": "\xff"}\n', r"not UTF-8 text \(byte 7"),
         ("a.jsonl", b"\n", r"holds no rows"),
-        ("a.json", b'{"a": 1}', r'expected a JSON list of objects, found \{"a": 1\}'),
+        ("a.json", b"3", r"expected a JSON list of objects, or one object, found 3"),
+        ("a.json", b'{"a": 1}\n{"a": 2}\n', r"line 2: broken JSON: Extra data .*; JSON lines end in \.jsonl"),
         ("a.json", b'[{"a": 1}, 3]', r"item 2: expected an object, found 3"),
         ("a.json", b'[\n{"a": 1},\n]', r"a\.json, line 3: broken JSON"),
         ("a.json", b"[]", r"holds no rows"),

@@ -1,6 +1,7 @@
 """One recorded answer: what settles it, and what is a failure."""
 
 import math
+from decimal import Decimal
 
 import pytest
 
@@ -28,7 +29,10 @@ NAN, INF = math.nan, math.inf
         (None, NAN, 1.0, None, "nan_score"),
         (None, 1.0, None, None, "nan_score"),
         (None, INF, 1.0, None, "nan_score"),
-        (None, "0.5", "0.1", None, "nan_score"),
+        (None, Decimal("0.5"), Decimal("0.1"), "A", None),
+        (None, "0.5", "0.1", None, "score_not_a_number"),
+        (None, 0.5, "", None, "score_not_a_number"),
+        (None, [1.0], NAN, None, "score_not_a_number"),
         (None, None, None, None, "missing_verdict"),
         ("C", None, None, None, "unparsable_verdict"),
         ("[[A]]", None, None, None, "unparsable_verdict"),
@@ -41,6 +45,14 @@ def test_what_decides(winner, score_a, score_b, expected, problem):
     recording = read_recording("rm", winner, score_a, score_b)
     assert (recording.verdict.winner, recording.problem) == (expected, problem)
     assert recording.verdict.rm == "rm"
+
+
+def test_a_score_that_is_not_a_number_is_named_with_its_column():
+    columns = ("score_a__rm", "score_b__rm")
+    assert read_recording("rm", None, "0.5", "0.1").verdict.error == "score_a is not a number: '0.5'"
+    found = read_recording("rm", None, 1.0, "high" * 1000, scores_from=columns).verdict.error
+    assert found.startswith("score_b__rm is not a number: 'high")
+    assert len(found) < 80
 
 
 def test_without_a_place_for_winners_absent_scores_are_nan():

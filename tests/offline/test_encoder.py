@@ -221,11 +221,12 @@ def test_changed_weights_are_another_identity_and_never_read_old_vectors(tiny_be
     assert trained.identity == loaded
 
 
-def test_a_trained_encoder_is_saved_and_loaded_back(tiny_llama, tmp_path):
+def test_a_trained_encoder_is_saved_and_loaded_back(tiny_llama, tmp_path, capfd):
     trained = encoder(tiny_llama)
     with torch.no_grad():
         trained.model.layers[0].mlp.up_proj.weight.add_(0.1)
     trained.save(tmp_path / "trained")
+    assert capfd.readouterr() == ("", "")  # no bars beside ours
     loaded = encoder(tmp_path / "trained")
     assert loaded.checkpoint.kind == "causal"
     prepared = loaded.prepare(PAIRS)

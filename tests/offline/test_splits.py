@@ -51,6 +51,16 @@ def test_seeds_give_other_splits():
     assert len({group_folds(groups, 5, seed).tobytes() for seed in range(10)}) == 10
 
 
+def test_too_few_groups_are_refused_with_what_can_be_done():
+    with pytest.raises(DataError) as caught:
+        group_folds(["g", "g", "h"], 3, 0)
+    refusal = "cannot split 2 groups (problems or prompts) into 3 parts; give more distinct prompts"
+    assert str(caught.value) == refusal
+    with pytest.raises(DataError) as caught:
+        group_folds(["g", "g", "h"], 3, 0, instead="ask for fewer folds: --solver.folds=N")
+    assert str(caught.value) == f"{refusal}, or ask for fewer folds: --solver.folds=N"
+
+
 def test_an_array_of_names_splits_as_a_list_does():
     groups = [f"g{n % 7}" for n in range(20)]
     np.testing.assert_array_equal(group_folds(groups, 3, 0), group_folds(np.array(groups), 3, 0))

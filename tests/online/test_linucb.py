@@ -100,6 +100,21 @@ def test_chooses_per_pair_too():
     assert len(set(one_by_one)) == 3
 
 
+def test_an_arm_that_fails_gives_way_to_the_next_highest_bound():
+    rng = np.random.default_rng(3)
+    found = LinUCB.without_prior(NAMES, 6, exploration=0.7)
+    contexts = rng.standard_normal((60, 6))
+    found.update(contexts, rng.integers(0, 3, 60), rng.random(60))
+    deviations = found.deviations(60)
+    assert deviations.shape == (60, 3)
+    first = found.best(contexts, deviations)
+    np.testing.assert_array_equal(first, found.choose(contexts))
+    second = found.best(contexts, deviations, np.arange(3) != first[:, None])
+    scores = found.scores(contexts)
+    ranked = np.argsort(scores.mean + 0.7 * np.sqrt(scores.variance), axis=1)
+    np.testing.assert_array_equal(np.stack([second, first], axis=1), ranked[:, 1:])
+
+
 def test_resumed_is_uninterrupted():
     rng = np.random.default_rng(2)
     uninterrupted, resumed = (LinUCB.without_prior(NAMES, 6, exploration=1.0) for _ in range(2))

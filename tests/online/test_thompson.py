@@ -132,12 +132,12 @@ def test_a_batch_in_chunks_is_decided_as_at_once():
 def test_an_arm_that_fails_gives_way_to_the_next_best_of_the_same_draw():
     sampler, rng = taught(4)
     contexts = rng.standard_normal((200, 8))
-    normals = sampler.normals(200)
-    first = sampler.best(contexts, normals)
+    deviations = sampler.deviations(200)
+    first = sampler.best(contexts, deviations)
     allowed = np.arange(4) != first[:, None]
-    second = sampler.best(contexts, normals, allowed)
+    second = sampler.best(contexts, deviations, allowed)
     scores = sampler.scores(contexts)
-    ranked = np.argsort(scores.mean + normals * np.sqrt(scores.variance), axis=1)
+    ranked = np.argsort(scores.mean + deviations * np.sqrt(scores.variance), axis=1)
     np.testing.assert_array_equal(first, ranked[:, -1])
     np.testing.assert_array_equal(second, ranked[:, -2])
 

@@ -1,5 +1,7 @@
 """Pools from YAML files."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -66,7 +68,7 @@ def test_a_source_is_relative_to_the_pool_file_or_absolute(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("rms: []\n", "rms: .*at least 1"),
+        ("rms: []\n", r"rms: found \[\], expected at least 1 item "),
         ("{}\n", "rms: missing"),
         ("rms: [{kind: recorded}]\n", r"rms\.0.*source: missing"),
         ("rms: [{kind: recorded, source: ''}]\n", r"rms\.0.*source: .*at least 1"),
@@ -100,6 +102,27 @@ def test_a_file_that_makes_no_pool_is_the_users_mistake_in_one_line(folder, text
         load_pool(write(folder, text))
     assert "pool.yaml" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rms: [{kind: hf, source: x}]", "rms.0.kind: found 'hf', expected 'recorded' (pool.yaml, line 1)"),
+        ("rms:\n- kind: recorded\n", "rms.0.source: missing: this key must be given (pool.yaml, line 2)"),
+        ("rms: [x]", "rms.0: found 'x', expected a section of keys and values (pool.yaml, line 1)"),
+        (
+            "rms: [{source: one.parquet, kind: recorded}, {kind: recorded, source: ''}]",
+            "rms.1.source: string should have at least 1 character (pool.yaml, line 1)",
+        ),
+    ],
+)
+def test_a_mistake_in_an_entry_is_the_only_thing_told(folder, text, expected, monkeypatch):
+    """Not also that the list is too short, which it is only without the entry."""
+    monkeypatch.chdir(folder)
+    write(folder, text)
+    with pytest.raises(ConfigError) as error:
+        load_pool(Path("pool.yaml"))
+    assert str(error.value) == expected
 
 
 def test_a_source_that_does_not_exist_is_named(folder):

@@ -7,6 +7,7 @@ import pytest
 from small_tables import written_pairs
 
 from rewardrouter.offline.cache import EmbeddingCache
+from rewardrouter.offline.vectors import encode_pairs
 from rewardrouter.pairs import Message, PreferencePair
 
 PAIRS, FIRST = written_pairs(12, 7)
@@ -76,6 +77,34 @@ def test_conversations_and_strange_texts_are_scored(router_of):
     ]
     for kind in ("linear", "full qwen2"):
         assert np.isfinite(router_of(kind).scores(pairs)).all()
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "full qwen2"])
+def test_contexts_are_those_of_the_scores(kind, router_of):
+    router = router_of(kind)
+    np.testing.assert_array_equal(router.contexts(PAIRS), router.score(PAIRS).contexts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encoder_features_are_of_length_1_and_symmetric_and_of_the_encoder_alone(kind, router_of):
+    router = router_of(kind)
+    features = router.encoder_features(PAIRS)
+    np.testing.assert_array_equal(features, router.encoder_features([pair.swapped() for pair in PAIRS]))
+    np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1.0, rtol=1e-12)
+    assert features.dtype == np.float64
+    vectors, _ = encode_pairs(
+        router.encoder, PAIRS, router.config.features.model_copy(update={"statistics": False})
+    )
+    a, b = vectors.a.double().numpy(), vectors.b.double().numpy()
+    parts, width = [], router.encoder.feature_dim // len(router.encoder.poolings)
+    for n, pooling in enumerate(router.encoder.poolings):
+        columns = slice(n * width, (n + 1) * width)
+        parts.append(a[:, columns] + b[:, columns])
+        if not pooling.startswith("prompt."):
+            parts.append(np.abs(a[:, columns] - b[:, columns]))
+    raw = np.concatenate(parts, axis=1)
+    np.testing.assert_allclose(features, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6)
+    assert router.encoder_features([]).shape == (0, features.shape[1])
 
 
 def test_a_cache_changes_no_bit(router_of, saved_of, tmp_path):

@@ -18,6 +18,8 @@ from small_tables import written_pairs
 from rewardrouter.errors import CheckpointError
 from rewardrouter.offline.locate import Located
 from rewardrouter.router import BayesianRouter, files
+from rewardrouter.router.problems import Problems
+from rewardrouter.state import State, save_state
 
 PAIRS, _ = written_pairs(12, 7)
 KINDS = ("minilm", "linear", "mlp", "cosine", "full bert", "full qwen2")
@@ -64,7 +66,8 @@ def test_a_loaded_router_is_the_saved_one(kind, router_of, saved_of):
 def test_the_folder_holds_what_its_layout_says_and_nothing_else(kind, saved_of):
     names = {path.name for path in saved_of(kind).iterdir()}
     carries = {"encoder"} if kind != "minilm" else set()
-    assert names == {"config.json", "model.safetensors", "arms.json", "README.md"} | carries
+    parts = {"config.json", "model.safetensors", "arms.json", "problems.safetensors", "README.md"}
+    assert names == parts | carries
     beside = {path.name for path in saved_of(kind).parent.iterdir()}
     assert beside == {kind}  # no leftovers of saving
 
@@ -171,7 +174,7 @@ def test_an_encoders_folder_is_no_router(tiny_bert):
     assert "has no 'format'" in refusal(tiny_bert)
 
 
-@pytest.mark.parametrize("name", ["config.json", "arms.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "arms.json", "model.safetensors", "problems.safetensors"])
 def test_every_part_is_needed(name, copy_of):
     folder = copy_of("linear")
     (folder / name).unlink()
@@ -190,9 +193,26 @@ def test_every_part_must_be_whole(name, left, copy_of):
 
 def test_another_layout_is_refused_by_its_number(copy_of):
     folder = copy_of("mlp")
-    change_json(folder / "config.json", lambda c: c.update(format=2, rewardrouter="9.0"))
-    assert "layout 2 is not known to rewardrouter" in (message := refusal(folder))
-    assert "written by 9.0" in message
+    change_json(folder / "config.json", lambda c: c.update(format=99, rewardrouter="9.0"))
+    assert "layout 99 is not known to rewardrouter" in (message := refusal(folder))
+    assert "written by 9.0; fit it again" in message
+
+
+def test_a_router_that_does_not_know_its_problems_is_refused(copy_of):
+    """As those of layout 1: without this, ``evaluate`` could not tell what was fitted to."""
+    folder = copy_of("mlp")
+    change_json(folder / "config.json", lambda c: c.update(format=1, rewardrouter="0.1"))
+    assert "layout 1 is not known to rewardrouter" in refusal(folder)
+
+
+def test_problems_of_another_router_are_refused(copy_of):
+    folder = copy_of("mlp")
+    save_state(Problems.of(PAIRS).state(), folder / "problems.safetensors")
+    assert "problems.safetensors: holds other problems than those that config.json" in refusal(folder)
+    save_state(State({"other": np.zeros(3)}), folder / "problems.safetensors")
+    assert "broken router: state: no array digests" in refusal(folder)
+    (folder / "problems.safetensors").write_bytes(b"torn")
+    assert "problems.safetensors: no state that can be read" in refusal(folder)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +267,7 @@ def test_arms_of_another_form_are_refused(content, copy_of):
         (lambda c: c["offline"].pop("heads") and None, None),
         (lambda c: c.pop("training") and None, "has no 'training'"),
         (lambda c: c["training"].pop("n_pairs") and None, "broken router"),
+        (lambda c: c["training"].pop("problems") and None, "has no 'problems'"),
         (lambda c: c["training"]["validation"].update(by_domain=[1]), "broken router"),
         (lambda c: c["training"]["validation"].update(by_domain={"a": [1, 2, 3]}), "broken router"),
         (lambda c: c.pop("encoder") and None, "has no 'encoder'"),

@@ -31,6 +31,9 @@ def test_a_router_remembers_what_it_was_fitted_on(kind, router_of):
     assert sum(training.domains.values()) == 48
     assert training.domains.keys() == {"geography", "code"}
     assert training.cuts
+    assert training.knows(TABLE.pairs).all()
+    elsewhere = [dataclasses.replace(p, prompt=f"{n}", metadata={}) for n, p in enumerate(TABLE.pairs)]
+    assert not training.knows(elsewhere).any()
     assert 0 <= validation.accuracy <= 1
     assert sum(n for n, _ in validation.by_domain.values()) == validation.n_pairs
 
@@ -165,5 +168,17 @@ def test_too_few_problems_are_refused(kind, config_of):
     pairs = [dataclasses.replace(pair, metadata={"group": "the only one"}) for pair in TABLE.pairs]
     solver = SolverConfig(folds=2)
     config = config_of(kind).model_copy(update={"solver": solver})
-    with pytest.raises(DataError, match="cannot split 1 groups"):
+    with pytest.raises(DataError, match="cannot split 1 groups") as caught:
         fit_router(dataclasses.replace(TABLE, pairs=tuple(pairs)), config)
+    # Only the solved heads are cross-validated in folds that the user can set.
+    assert ("--solver.folds" in str(caught.value)) == (kind == "linear")
+
+
+def test_too_few_problems_for_surrogates_are_refused_with_the_way_out(config_of):
+    config = config_of("mlp")
+    pairs = [dataclasses.replace(pair, metadata={"group": str(n % 4)}) for n, pair in enumerate(TABLE.pairs)]
+    table = dataclasses.replace(TABLE, pairs=tuple(pairs))
+    with pytest.raises(DataError, match=r"into 5 parts; .* leave the surrogates out: --features\.surrogates"):
+        fit_router(table, config)
+    features = config.features.model_copy(update={"surrogates": False})
+    fit_router(table, config.model_copy(update={"features": features}))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rewardrouter.annotators.base import Annotation, Stateless, StepContext
 from rewardrouter.annotators.calling import call_in_order
+from rewardrouter.annotators.contexts import PairScorer
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
-
-if TYPE_CHECKING:  # the router needs torch; whoever passes one has imported it
-    from rewardrouter.router import BayesianRouter
 
 
 class OfflineOnlyAnnotator(Stateless):
@@ -25,7 +22,7 @@ class OfflineOnlyAnnotator(Stateless):
         If an arm of the router is not in the pool.
     """
 
-    def __init__(self, pool: RewardModelPool, router: BayesianRouter) -> None:
+    def __init__(self, pool: RewardModelPool, router: PairScorer) -> None:
         self._pool = pool.select(router.arms)
         self._router = router
 

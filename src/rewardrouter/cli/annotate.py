@@ -82,12 +82,15 @@ def annotate(
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache)
     _check_pool(pool_file, pool.names, router.arms)
+    _, *recordings = pool_files(pool_file)
     annotator = strategy(strategy_name, router, pool, seed=seed)
     manifest = {
         "strategy": strategy_name,
         "seed": seed,
         "router": _fingerprint(folder / "config.json", folder / "model.safetensors", folder / "arms.json"),
-        "pool": {"rms": list(pool.names), "files": _fingerprint(*pool_files(pool_file))},
+        "rms": list(pool.names),
+        "pool": _fingerprint(pool_file),
+        "verdicts": _fingerprint(*recordings),
         "pairs": _content(loaded.pairs),
     }
     tally: Counter[str] = Counter()

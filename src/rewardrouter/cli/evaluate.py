@@ -49,13 +49,14 @@ def evaluate(
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.reward_models import recorded_pool
     from rewardrouter.router import BayesianRouter
+    from rewardrouter.router.problems import known_lines
     from rewardrouter.simulation.evaluation import evaluate_strategies
     from rewardrouter.simulation.strategies import strategies
 
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache, show_progress=True)
     loaded = load_verdicts(verdicts, router.arms)
-    for line in loaded.report.lines():
+    for line in [*loaded.report.lines(), *known_lines(router.training.knows(loaded.table.pairs))]:
         log(line)
     named = strategies(router, recorded_pool(loaded.table), seed=seed, table=loaded.table)
     found = evaluate_strategies(loaded.table, named, reference="router", seed=seed)

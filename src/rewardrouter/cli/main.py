@@ -34,6 +34,12 @@ COMMANDS = {
         "rewardrouter.cli.annotate:annotate", "Label new pairs, each by the reward model chosen for it."
     ),
     "explain": LazyCommand("rewardrouter.cli.explain:explain", "Say why one pair went to its reward model."),
+    "simulate": LazyCommand(
+        "rewardrouter.cli.simulate:simulate", "Replay labelled pairs past a policy that trains on the labels."
+    ),
+    "report": LazyCommand(
+        "rewardrouter.cli.report:report", "Write one page of tables and plots from finished replays."
+    ),
     "env": LazyCommand("rewardrouter.cli.env:env", "Show versions, devices and folders, for a report."),
 }
 

@@ -67,7 +67,10 @@ def validate(
         return cls.model_validate(data)
     except pydantic.ValidationError as error:
         mistakes: dict[str, list[_Mistake]] = {}
-        for details in error.errors(include_url=False):
+        errors = error.errors(include_url=False)
+        for details in errors:
+            if details["type"] == "too_short" and _has_mistakes_below(details["loc"], errors):
+                continue  # pydantic leaves bad items out of a list before it counts them
             mistake = _read(cls, data, details)
             mistakes.setdefault(mistake.path, []).append(mistake)
         stated = (
@@ -116,6 +119,11 @@ _EXPECTED = {
 _ABOUT_TYPE = ("type", "parsing", "from_float", "required", "attributes_type")
 
 
+def _has_mistakes_below(loc: tuple[str | int, ...], errors: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether there is an error at an item of what stands at ``loc``."""
+    return any(len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in errors)
+
+
 def _read(cls: type[pydantic.BaseModel], data: object, details: Mapping[str, Any]) -> _Mistake:
     """Return pydantic's error in our words."""
     kind, context = str(details["type"]), details.get("ctx", {})
@@ -142,6 +150,9 @@ def _read(cls: type[pydantic.BaseModel], data: object, details: Mapping[str, Any
     if kind in ("literal_error", "enum"):
         allowed = str(context["expected"])
         return _Mistake(path, "", found, allowed, _hint(details["input"], allowed))
+    if kind == "too_short":
+        least = context["min_length"]
+        return _Mistake(path, "", found, f"at least {least} item{'s' if least > 1 else ''}")
     if message.startswith("Input should be "):
         expected = message.removeprefix("Input should be ")
         compared = expected.startswith(("greater", "less", "a multiple"))

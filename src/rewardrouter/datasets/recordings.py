@@ -9,6 +9,7 @@ needs them.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def load_recordings(
     if from_folder:
         answers = folder_answers(path, [pair.id for pair in loaded.pairs], known, loaded.report)
     else:
-        answers = column_answers(rows, loaded.rows, where)
+        answers = column_answers(rows, loaded.rows, where, loaded.report)
     pool = _pool(answers, rms, loaded.report, where)
     for name in pool:
         for pair, recording in zip(loaded.pairs, answers[name], strict=True):
@@ -105,7 +106,7 @@ def _pool(
     if rms is None:
         for name in answers:
             if name not in answered:
-                report.add("rm_without_verdicts", name)
+                report.add("rm_without_verdicts", f"{name} ({_commonest_failure(answers[name])})")
         if not answered:
             raise DataError(f"{source}: no usable verdict of any reward model ({', '.join(answers)})")
         return tuple(answered)
@@ -121,6 +122,13 @@ def _pool(
             )
         if name not in answered:
             raise DataError(
-                f"{source}: the reward model {name!r} has no usable verdict on any pair; leave it out"
+                f"{source}: the reward model {name!r} has no usable verdict on any pair"
+                f" ({_commonest_failure(answers[name])}); leave it out"
             )
     return tuple(rms)
+
+
+def _commonest_failure(recordings: Sequence[Recording]) -> str:
+    """Return the reason, of the first pair that it befell, of the kind of failure that is the most frequent."""
+    ((kind, _),) = Counter(recording.problem for recording in recordings).most_common(1)
+    return next(str(recording.verdict.error) for recording in recordings if recording.problem == kind)

@@ -38,6 +38,7 @@ _WORDINGS = {
         "messages that hold more than role and content", "row", "kept without the rest"
     ),
     "nan_score": _Wording("score missing or not a finite number", "verdict", "counted as failed"),
+    "score_not_a_number": _Wording("score that is not a number", "verdict", "counted as failed"),
     "unparsable_verdict": _Wording("verdict other than A, B or tie", "verdict", "counted as failed"),
     "missing_verdict": _Wording("no verdict recorded, or a failed call", "verdict", "counted as failed"),
     "score_verdict_conflict": _Wording(
@@ -47,6 +48,9 @@ _WORDINGS = {
         "two different verdicts of one RM on one pair", "verdict", "kept, the first decides"
     ),
     "unknown_pair": _Wording("verdict on a pair that is not in pairs.parquet", "verdict", "left out"),
+    "almost_verdict_column": _Wording(
+        "name almost that of a verdict's column", "column", "not read as verdicts"
+    ),
     "rm_without_verdicts": _Wording(
         "reward model without a usable verdict", "reward model", "left out of the pool"
     ),

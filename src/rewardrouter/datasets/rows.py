@@ -1,8 +1,8 @@
 """Rows from a file, a folder or the hub, as plain Python values.
 
 One reader for every format, so that pairs and verdicts come from parquet, JSON
-lines, a JSON list or a dataset of the `datasets` library alike. A missing value
-is always ``None``: NaN, which pandas writes for a missing cell, becomes ``None``.
+lines, JSON or a dataset of the `datasets` library alike. A missing value is
+always ``None``: NaN, which pandas writes for a missing cell, becomes ``None``.
 Lists of messages are plain lists of dicts.
 """
 
@@ -30,7 +30,7 @@ def read_rows(source: str | Path) -> list[dict[str, Any]]:
     Parameters
     ----------
     source
-        A ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.json`` (one list) file; a folder written by
+        A ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.json`` (a list, or one object) file; a folder written by
         ``Dataset.save_to_disk``; ``hub:NAME[:SPLIT]``; or ``owner/name`` where no such path exists.
 
     Raises
@@ -127,13 +127,14 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
+        hint = "; JSON lines end in .jsonl" if error.msg == "Extra data" else ""
         raise DataError(
-            f"{path}, line {error.lineno}: broken JSON: {error.msg} (column {error.colno})"
+            f"{path}, line {error.lineno}: broken JSON: {error.msg} (column {error.colno}){hint}"
         ) from error
+    if isinstance(rows, dict):
+        return [rows]
     if not isinstance(rows, list):
-        raise DataError(
-            f"{path}: expected a JSON list of objects, found {_shown(rows)}; JSON lines end in .jsonl"
-        )
+        raise DataError(f"{path}: expected a JSON list of objects, or one object, found {_shown(rows)}")
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise DataError(f"{path}, item {number}: expected an object, found {_shown(row)}")

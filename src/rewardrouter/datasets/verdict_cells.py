@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
+from decimal import Decimal
 from typing import Any
 
 from rewardrouter.verdicts import Verdict, Winner
+
+_NUMBERS = (int, float, Decimal)  # the last as parquet may hold them
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ def read_recording(
     seconds: Any = None,
     *,
     names_winners: bool = True,
+    scores_from: tuple[str, str] = ("score_a", "score_b"),
 ) -> Recording:
     """Return what one record says.
 
@@ -49,6 +54,8 @@ def read_recording(
     names_winners
         Whether the source has a place for a winner: without one, two absent scores are ``nan_score``,
         with one they are a ``missing_verdict``.
+    scores_from
+        The columns of the two scores, for the reason of a failure.
     """
     a, b, took = _number(score_a), _number(score_b), _number(seconds)
     if error:
@@ -58,6 +65,10 @@ def read_recording(
             return Recording(Verdict.from_scores(rm, a, b, took))
         if names_winners and score_a is None and score_b is None:
             return Recording(Verdict.failed(rm, "no verdict recorded", took), "missing_verdict")
+        for column, score in zip(scores_from, (score_a, score_b), strict=True):
+            if score is not None and not isinstance(score, _NUMBERS):
+                reason = f"{column} is not a number: {reprlib.repr(score)}"
+                return Recording(Verdict.failed(rm, reason, took), "score_not_a_number")
         return Recording(Verdict.failed(rm, f"scores unusable: {score_a}, {score_b}", took), "nan_score")
     named = _winner(winner)
     if named is None:
@@ -81,4 +92,4 @@ def _winner(value: Any) -> Winner | None:
 
 def _number(value: Any) -> float | None:
     """Return a finite number as float, anything else as ``None``."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return float(value) if isinstance(value, _NUMBERS) and math.isfinite(value) else None

@@ -1,25 +1,34 @@
 """Verdicts of a wide file: a row per pair, and per RM the columns of its answer.
 
 ``score_a__NAME`` and ``score_b__NAME`` hold the scores of a pointwise RM,
-``verdict__NAME`` the winner that a judge named; an RM may have both.
+``verdict__NAME`` the winner that a judge named; an RM may have both. A column
+whose name is almost such a one (``score_a_NAME``) is not read as a verdict, but
+the report names it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from rewardrouter.datasets.pairs import VERDICT_COLUMN, columns_of
+from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.verdict_cells import Recording, read_recording
 from rewardrouter.errors import DataError
 
 _SCORES = {"score_a", "score_b"}
 
+_ALMOST = re.compile(r"(?:scores?_?(?P<side>[ab])|verdicts?)[_\W]+(?P<rm>[^\W_].*)", re.IGNORECASE)
+"""A column that is named almost as one of an RM's: with one underscore, another sign or in capitals."""
+
 
 def column_answers(
-    rows: Sequence[dict[str, Any]], used: Sequence[int], source: str
+    rows: Sequence[dict[str, Any]], used: Sequence[int], source: str, report: RowReport
 ) -> dict[str, list[Recording]]:
     """Return, for each RM in file order, its recording on each row of ``used`` (indices into ``rows``).
+
+    ``report`` receives ``almost_verdict_column``.
 
     Raises
     ------
@@ -28,16 +37,21 @@ def column_answers(
     """
     return {
         name: [_recording(name, held, rows[index]) for index in used]
-        for name, held in _held(columns_of(rows), source).items()
+        for name, held in _held(columns_of(rows), source, report).items()
     }
 
 
-def _held(columns: Sequence[str], source: str) -> dict[str, set[str]]:
+def _held(columns: Sequence[str], source: str, report: RowReport) -> dict[str, set[str]]:
     """Return which of score_a, score_b and verdict each RM has a column for."""
     held: dict[str, set[str]] = {}
+    almost: dict[str, str] = {}  # from what a column should be called to what it is called
     for column in columns:
         if match := VERDICT_COLUMN.fullmatch(column):
             held.setdefault(match[2], set()).add(match[1])
+        elif match := _ALMOST.fullmatch(column):
+            kind = f"score_{match['side'].lower()}" if match["side"] else "verdict"
+            almost[f"{kind}__{match['rm']}"] = column
+            report.add("almost_verdict_column", f"{column} ({kind}__{match['rm']}?)")
     if not held:
         raise DataError(
             f"{source}: no reward model in it: expected the columns score_a__NAME and score_b__NAME, or"
@@ -46,7 +60,9 @@ def _held(columns: Sequence[str], source: str) -> dict[str, set[str]]:
     for name, kinds in held.items():
         if len(kinds & _SCORES) == 1:
             (found,), (missing,) = kinds & _SCORES, _SCORES - kinds
-            raise DataError(f"{source}: has {found}__{name} without {missing}__{name}; give both or neither")
+            absent = f"{missing}__{name}"
+            hint = f", but {almost[absent]}: rename it" if absent in almost else "; give both or neither"
+            raise DataError(f"{source}: has {found}__{name} without {absent}{hint}")
     return held
 
 
@@ -56,5 +72,6 @@ def _recording(name: str, held: set[str], row: dict[str, Any]) -> Recording:
         row.get(f"verdict__{name}"),
         row.get(f"score_a__{name}"),
         row.get(f"score_b__{name}"),
+        scores_from=(f"score_a__{name}", f"score_b__{name}"),
         names_winners="verdict" in held,
     )

@@ -96,7 +96,7 @@ def resolve_device(name: str) -> torch.device:
 
 def _load(name: str, folder: Path, code: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     try:
-        with _quiet():
+        with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=code)
             model, report = AutoModel.from_pretrained(
                 folder, trust_remote_code=code, use_safetensors=True, output_loading_info=True
@@ -167,8 +167,8 @@ def _vocabulary(model: PreTrainedModel) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Load without transformers' bars and its table of weights that are left over (an unused head)."""
+def quiet_transformers() -> Iterator[None]:
+    """Load and save without transformers' bars and its table of weights that are left over (an unused head)."""
     bars, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity(logging.ERROR)

@@ -25,7 +25,11 @@ from transformers import PreTrainedModel
 from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.errors import ConfigError
 from rewardrouter.offline.cache import EmbeddingCache, setting_key
-from rewardrouter.offline.checkpoint import EncoderCheckpoint, load_encoder_checkpoint
+from rewardrouter.offline.checkpoint import (
+    EncoderCheckpoint,
+    load_encoder_checkpoint,
+    quiet_transformers,
+)
 from rewardrouter.offline.pooling import Pooling, RegionMasks, pool, resolve_poolings
 from rewardrouter.offline.prepared import PreparedPairs, prepare_pairs
 from rewardrouter.offline.text import TokenText, layout_for
@@ -171,8 +175,9 @@ class PairEncoder:
 
     def save(self, folder: Path | str) -> None:
         """Write weights and tokenizer; ``EncoderConfig(checkpoint=folder)`` loads them back."""
-        self.model.save_pretrained(folder)
-        self.checkpoint.tokenizer.save_pretrained(folder)
+        with quiet_transformers():
+            self.model.save_pretrained(folder)
+            self.checkpoint.tokenizer.save_pretrained(folder)
 
     def _forward(self, texts: Sequence[TokenText]) -> Tensor:
         device = self.model.device

@@ -28,11 +28,11 @@ from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.offline.checkpointing import TrainingCheckpoint
 from rewardrouter.offline.features import PairFeatures
 from rewardrouter.offline.fusion import MlpFusion
+from rewardrouter.offline.inputs import fit_inputs
 from rewardrouter.offline.losses import bt_loss, cls_loss
 from rewardrouter.offline.model import Heads, OfflineModel
 from rewardrouter.offline.sources import EncodingSource, FrozenSource
 from rewardrouter.offline.splits import holdout
-from rewardrouter.offline.surrogates import Surrogates, surrogate_targets
 from rewardrouter.offline.validation import Validation, validate
 from rewardrouter.offline.vectors import Block
 from rewardrouter.verdicts import VerdictTable
@@ -137,23 +137,17 @@ def _new_model(
     training: npt.NDArray[np.bool_],
 ) -> OfflineModel:
     torch.manual_seed(config.seed)
-    features, surrogates, rows = PairFeatures(blocks), None, np.flatnonzero(training)
+    features, surrogates = PairFeatures(blocks), None
     size = features.size
-    if isinstance(source, FrozenSource):
-        inside = source.vectors.select(rows)
-        if config.features.standardise:
-            features.fit(inside)
-        if config.features.surrogates:
-            chosen = table.select(rows)
-            surrogates, _ = Surrogates.fitted(
-                blocks, inside, features(inside.a, inside.b), surrogate_targets(chosen),
-                [str(group) for group in chosen.groups], config.features.surrogate_weight, config.seed,
-            )  # fmt: skip
-            size += surrogates.size
+    if isinstance(source, FrozenSource):  # with vectors that change at every step there is nothing to fit to
+        rows = np.flatnonzero(training)
+        inputs = fit_inputs(
+            blocks, source.vectors.select(rows), table.select(rows), config.features, config.seed
+        )
+        features, surrogates, size = inputs.features, inputs.surrogates, inputs.size
     fusion = MlpFusion(size, config.fusion.width, config.fusion.dropout)
-    return OfflineModel(
-        features, surrogates, fusion, Heads(config.fusion.width, len(table.rms), config.heads)
-    )
+    heads = Heads(config.fusion.width, len(table.rms), config.heads)
+    return OfflineModel(features, surrogates, fusion, heads)
 
 
 class _Trainer:

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from rewardrouter.config.offline import OfflineConfig
-from rewardrouter.offline.features import PairFeatures
 from rewardrouter.offline.fusion import LinearFusion
+from rewardrouter.offline.inputs import fit_inputs
 from rewardrouter.offline.losses import cls_loss
 from rewardrouter.offline.model import Heads, OfflineModel
 from rewardrouter.offline.solver import global_ranking, solve_head, solve_path, trusting
 from rewardrouter.offline.splits import group_folds
-from rewardrouter.offline.surrogates import Surrogates, surrogate_targets
 from rewardrouter.offline.validation import Validation, routed_correctly, validate
 from rewardrouter.offline.vectors import Block, PairVectors
 from rewardrouter.verdicts import VerdictTable
@@ -68,7 +67,9 @@ def fit_linear(
     solver, behaviour = config.solver, torch.from_numpy(table.behaviour)
     strengths = sorted(solver.prior_strength, reverse=True)
     candidates = [(strength, trust) for strength in strengths for trust in sorted(solver.trust)]
-    folds = group_folds(table.groups, solver.folds, config.seed)
+    folds = group_folds(
+        table.groups, solver.folds, config.seed, instead="ask for fewer folds: --solver.folds=N"
+    )
     held_out = {candidate: np.zeros(behaviour.shape) for candidate in candidates}
     for fold in range(solver.folds):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -115,22 +116,7 @@ def _fit_body(
     blocks: tuple[Block, ...], vectors: PairVectors, table: VerdictTable, config: OfflineConfig
 ) -> tuple[OfflineModel, Tensor]:
     """Return the model with untrained heads, and the training pairs' h with cross-fitted surrogates."""
-    features = PairFeatures(blocks)
-    if config.features.standardise:
-        features.fit(vectors)
-    x = features(vectors.a, vectors.b)
-    surrogates = None
-    if config.features.surrogates:
-        surrogates, agreement = Surrogates.fitted(
-            blocks,
-            vectors,
-            x,
-            surrogate_targets(table),
-            [str(group) for group in table.groups],
-            config.features.surrogate_weight,
-            config.seed,
-        )
-        x = torch.cat([x, agreement], dim=1)
-    fusion = LinearFusion.fitted(x, config.fusion.width)
-    model = OfflineModel(features, surrogates, fusion, Heads(fusion.width, len(table.rms), config.heads))
-    return model.eval(), fusion(x)
+    inputs = fit_inputs(blocks, vectors, table, config.features, config.seed)
+    fusion = LinearFusion.fitted(inputs.rows, config.fusion.width)
+    heads = Heads(fusion.width, len(table.rms), config.heads)
+    return OfflineModel(inputs.features, inputs.surrogates, fusion, heads).eval(), fusion(inputs.rows)

@@ -15,10 +15,13 @@ import numpy.typing as npt
 from rewardrouter.errors import DataError
 
 
-def group_folds(groups: Sequence[str] | npt.NDArray[np.str_], folds: int, seed: int) -> npt.NDArray[np.int64]:
+def group_folds(
+    groups: Sequence[str] | npt.NDArray[np.str_], folds: int, seed: int, *, instead: str = ""
+) -> npt.NDArray[np.int64]:
     """Return each row's fold, ``int64 [P]`` in ``0..folds-1``.
 
-    Groups are dealt, in random order, each to the fold with the fewest rows so far.
+    Groups are dealt, in random order, each to the fold with the fewest rows so far. ``instead`` is what
+    the user may do where there are too few groups and no more to be had: ``"give --solver.folds=2"``.
 
     Raises
     ------
@@ -29,7 +32,7 @@ def group_folds(groups: Sequence[str] | npt.NDArray[np.str_], folds: int, seed: 
     if len(names) < folds:
         raise DataError(
             f"cannot split {len(names)} groups (problems or prompts) into {folds} parts;"
-            f" give more distinct prompts, or fewer folds"
+            f" give more distinct prompts{', or ' if instead else ''}{instead}"
         )
     fold_of = np.empty(len(names), dtype=np.int64)
     rows = np.zeros(folds, dtype=np.int64)

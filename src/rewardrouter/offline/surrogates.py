@@ -144,7 +144,8 @@ class Surrogates(nn.Module):
         surrogates._fit_design(vectors, features)
         design = surrogates._design(vectors.a, vectors.b, features)
         surrogates.weights.copy_(_ridge(design, targets))
-        folds = torch.from_numpy(group_folds(list(groups), _FOLDS, seed))
+        without = "leave the surrogates out: --features.surrogates=false"
+        folds = torch.from_numpy(group_folds(list(groups), _FOLDS, seed, instead=without))
         crossed = torch.zeros(len(vectors), targets.shape[1], dtype=torch.float64)
         for fold in range(_FOLDS):
             crossed[folds == fold] = design[folds == fold] @ _ridge(

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewardrouter.errors import ConfigError
-from rewardrouter.online.arrays import Indices, Mask, as_contexts
+from rewardrouter.online.arrays import Floats, Indices, Mask, as_contexts
 from rewardrouter.online.posterior import ArmPosteriors, Scores
 from rewardrouter.online.selection import best_arms
 from rewardrouter.state import State
@@ -68,14 +68,23 @@ class LinUCB:
         """The arms' names, in the order of their indices."""
         return list(self.posteriors.names)
 
-    def choose(self, contexts: npt.ArrayLike, allowed: Mask | None = None) -> Indices:
+    def deviations(self, pairs: int) -> Floats:
+        """Return ``exploration`` for every pair and arm, ``[pairs, N]``."""
+        return np.full((pairs, len(self.posteriors.names)), self.exploration)
+
+    def best(self, contexts: npt.ArrayLike, deviations: Floats, allowed: Mask | None = None) -> Indices:
         """Return the arm of the highest upper bound ``int [B]`` per context ``[B, d]``; the first of equals.
 
         ``allowed``, ``bool [B, N]``, leaves out arms; each context must keep one.
         """
+        return best_arms(
+            self.posteriors, as_contexts(contexts, self.posteriors.dimension), deviations, allowed
+        )
+
+    def choose(self, contexts: npt.ArrayLike, allowed: Mask | None = None) -> Indices:
+        """Return ``best`` at this policy's ``exploration``: one arm ``int [B]`` per context ``[B, d]``."""
         checked = as_contexts(contexts, self.posteriors.dimension)
-        deviations = np.full((len(checked), len(self.posteriors.names)), self.exploration)
-        return best_arms(self.posteriors, checked, deviations, allowed)
+        return self.best(checked, self.deviations(len(checked)), allowed)
 
     def update(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> int:
         """Take in rewards: :meth:`rewardrouter.online.posterior.ArmPosteriors.update`."""

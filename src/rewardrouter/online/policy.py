@@ -1,4 +1,8 @@
-"""The seam between the routed annotator and a bandit: arrays only."""
+"""The seam between the routed annotator and a bandit: arrays only.
+
+A choice has two steps, so that a reward model that fails can be replaced by the next best of the *same* draw:
+:meth:`BanditPolicy.deviations` draws once, :meth:`BanditPolicy.best` decides as often as needed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from rewardrouter.online.arrays import Indices, Mask
+from rewardrouter.online.arrays import Floats, Indices, Mask
 from rewardrouter.online.posterior import Scores
 from rewardrouter.state import State
 
@@ -19,8 +23,20 @@ class BanditPolicy(Protocol):
     def names(self) -> list[str]:
         """The arms' names, in the order of their indices."""
 
+    def deviations(self, pairs: int) -> Floats:
+        """Return how many standard deviations above its mean each arm's score is taken to be, ``[pairs, N]``.
+
+        Standard normal draws for Thompson sampling, a constant for LinUCB. They follow the arms' names.
+        """
+
+    def best(self, contexts: npt.ArrayLike, deviations: Floats, allowed: Mask | None = None) -> Indices:
+        """Return the arm ``int [B]`` that given deviations ``[B, N]`` decide for per context ``[B, d]``.
+
+        ``allowed``, ``bool [B, N]``, leaves out arms; each context must keep one.
+        """
+
     def choose(self, contexts: npt.ArrayLike, allowed: Mask | None = None) -> Indices:
-        """Return one arm ``[B]`` per context ``[B, d]``, out of those that ``allowed [B, N]`` leaves it."""
+        """Return ``best(contexts, deviations(B), allowed)``: one arm ``int [B]`` per context ``[B, d]``."""
 
     def update(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> int:
         """Learn from rewards ``[B]`` and return how many were taken in.

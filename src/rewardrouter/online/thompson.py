@@ -73,7 +73,7 @@ class ThompsonSampler:
         """The arms' names, in the order of their indices."""
         return list(self.posteriors.names)
 
-    def normals(self, pairs: int) -> Floats:
+    def deviations(self, pairs: int) -> Floats:
         """Draw the standard normal numbers ``[pairs, N]`` that decide the next choices."""
         places = np.argsort(np.argsort(self.posteriors.names))
         return self._generator.standard_normal((pairs, len(places)))[:, places]
@@ -84,15 +84,17 @@ class ThompsonSampler:
         ``allowed``, ``bool [B, N]``, leaves out arms; each pair must keep one.
         """
         checked = as_contexts(contexts, self.posteriors.dimension)
-        return self.best(checked, self.normals(len(checked)), allowed)
+        return self.best(checked, self.deviations(len(checked)), allowed)
 
-    def best(self, contexts: npt.ArrayLike, normals: Floats, allowed: Mask | None = None) -> Indices:
-        """Return the arms that given draws decide for.
+    def best(self, contexts: npt.ArrayLike, deviations: Floats, allowed: Mask | None = None) -> Indices:
+        """Return the arms ``int [B]`` that given draws ``[B, N]`` decide for.
 
-        An arm that fails is left out in a second call with the same ``normals``: what comes is the next best of
-        the same draw.
+        An arm that fails is left out in a second call with the same ``deviations``: what comes is the next best
+        of the same draw.
         """
-        return best_arms(self.posteriors, as_contexts(contexts, self.posteriors.dimension), normals, allowed)
+        return best_arms(
+            self.posteriors, as_contexts(contexts, self.posteriors.dimension), deviations, allowed
+        )
 
     def update(self, contexts: npt.ArrayLike, arms: npt.ArrayLike, rewards: npt.ArrayLike) -> int:
         """Take in bandit rewards: :meth:`rewardrouter.online.posterior.ArmPosteriors.update`."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from rewardrouter.offline.fusion import LinearFusion
-from rewardrouter.offline.vectors import blocks_of, encode_pairs
+from rewardrouter.offline.vectors import PairVectors, blocks_of, encode_pairs
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.router.facade import BayesianRouter
 
@@ -54,7 +54,8 @@ class Explanation:
 
 def explain_pair(router: BayesianRouter, pair: PreferencePair) -> Explanation:
     """Return the scores of one pair and what they are made of."""
-    scored = router.score([pair])
+    vectors, cuts = encode_pairs(router.encoder, [pair], router.config.features, cache=router.cache)
+    scored = router.score_vectors(vectors, cuts)
     scores = scored.scores[0]
     order = np.argsort(-scores, kind="stable")
     arms = []
@@ -83,16 +84,15 @@ def explain_pair(router: BayesianRouter, pair: PreferencePair) -> Explanation:
         arms=tuple(arms),
         lead=float(scores[order[0]] - scores[order[1]]),
         spread=float(scores.std()),
-        reasons=_reasons(router, pair, int(order[0]), int(order[1])),
+        reasons=_reasons(router, vectors, int(order[0]), int(order[1])),
         notes=notes,
     )
 
 
-def _reasons(router: BayesianRouter, pair: PreferencePair, first: int, second: int) -> dict[str, float]:
+def _reasons(router: BayesianRouter, vectors: PairVectors, first: int, second: int) -> dict[str, float]:
     fusion = router.model.fusion
     if not isinstance(fusion, LinearFusion):
         return {}
-    vectors, _ = encode_pairs(router.encoder, [pair], router.config.features, cache=router.cache)
     with torch.no_grad():
         features = router.model.pair_features(vectors.a, vectors.b)[0].double()
         preference = (router.model.heads.bt[first] - router.model.heads.bt[second]).double()

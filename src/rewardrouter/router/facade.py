@@ -19,13 +19,15 @@ import torch
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.offline.cache import EmbeddingCache
 from rewardrouter.offline.encoder import PairEncoder
+from rewardrouter.offline.features import PairFeatures
 from rewardrouter.offline.model import OfflineModel
 from rewardrouter.offline.prepared import CutReport
 from rewardrouter.offline.validation import Validation
-from rewardrouter.offline.vectors import encode_pairs
+from rewardrouter.offline.vectors import PairVectors, blocks_of, encode_pairs
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.progress import counted
 from rewardrouter.router.arms import Arm
+from rewardrouter.router.problems import Problems
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Training:
     report: list[str]
     seconds: float
     validation: Validation
+    problems: Problems
+
+    def knows(self, pairs: Sequence[PreferencePair]) -> npt.NDArray[np.bool_]:
+        """Return ``bool [P]``: whether a pair shares its prompt or group with one that the router was fitted to."""
+        return self.problems.knows(pairs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +116,10 @@ class BayesianRouter:
             vectors, cuts = encode_pairs(
                 self.encoder, pairs, self.config.features, cache=self.cache, progress=told
             )
+        return self.score_vectors(vectors, cuts)
+
+    def score_vectors(self, vectors: PairVectors, cuts: CutReport) -> Scored:
+        """Return contexts and scores of P pairs that were encoded before (``offline.vectors.encode_pairs``)."""
         with torch.no_grad():
             h = self.model.contexts(vectors.a, vectors.b)
             scores, logits = self.model.heads.scores(h), self.model.heads.logits(h)
@@ -118,6 +129,23 @@ class BayesianRouter:
             correctness=None if logits is None else torch.sigmoid(logits).double().numpy(),
             cuts=cuts,
         )
+
+    def contexts(self, pairs: Sequence[PreferencePair]) -> npt.NDArray[np.float64]:
+        """Return h (paper 3.2), ``float64 [P, d]``: what a bandit sees of a pair."""
+        return self.score(pairs).contexts
+
+    def encoder_features(self, pairs: Sequence[PreferencePair]) -> npt.NDArray[np.float64]:
+        """Return what the encoder gives before anything of ours is fitted on it, ``float64 [P, F]``.
+
+        ``[e + e' ; |e - e'|]`` of each block of the encoder (``e + e'`` for a block of the prompt), every row
+        brought to Euclidean length 1; no text statistics, no standardisation, no surrogates. Of a router whose
+        encoder was trained it is that encoder's.
+        """
+        alone = self.config.features.model_copy(update={"statistics": False})
+        with counted("encode") if self.show_progress else contextlib.nullcontext() as told:
+            vectors, _ = encode_pairs(self.encoder, pairs, alone, cache=self.cache, progress=told)
+        raw = PairFeatures(blocks_of(self.encoder, alone))(vectors.a, vectors.b)  # not fitted: as they are
+        return torch.nn.functional.normalize(raw.double(), dim=1).numpy()
 
     def scores(self, pairs: Sequence[PreferencePair]) -> npt.NDArray[np.float64]:
         """Return the BT strengths ``s_n = <h, E_bt[n]>`` (paper Eq. 2), ``float64 [P, N]``."""

@@ -1,14 +1,15 @@
 """A router on disk: one folder, nothing of it pickled.
 
-======================  =====================================================================
-``config.json``         settings, what it was trained on, how it validated, the encoder's identity
-``model.safetensors``   features, fusion and heads, and the names that their rows stand for
-``arms.json``           the reward models, in the order of the heads' rows
-``encoder/``            weights and tokenizer, as transformers saves them: only where they were
-                        trained or came from a local folder. ``minilm`` and hub checkpoints are
-                        named, with their identity, and checked when loaded
-``README.md``           the model card
-======================  =====================================================================
+========================  =====================================================================
+``config.json``           settings, what it was trained on, how it validated, the encoder's identity
+``model.safetensors``     features, fusion and heads, and the names that their rows stand for
+``arms.json``             the reward models, in the order of the heads' rows
+``problems.safetensors``  digests of the problems that it was fitted to (``router.problems``)
+``encoder/``              weights and tokenizer, as transformers saves them: only where they were
+                          trained or came from a local folder. ``minilm`` and hub checkpoints are
+                          named, with their identity, and checked when loaded
+``README.md``             the model card
+========================  =====================================================================
 
 Loading refuses a folder whose parts do not fit each other and says which.
 """
@@ -40,8 +41,10 @@ from rewardrouter.offline.vectors import Block, blocks_of
 from rewardrouter.router.arms import Arm
 from rewardrouter.router.card import model_card
 from rewardrouter.router.facade import BayesianRouter, Training
+from rewardrouter.router.problems import Problems
+from rewardrouter.state import load_state, save_state
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout."""
 
 
@@ -69,10 +72,15 @@ def save_router(router: BayesianRouter, folder: Path) -> None:
         "rewardrouter": rewardrouter.__version__,
         "encoder": {"identity": identity, "feature_dim": router.encoder.feature_dim},
         "offline": router.config.model_dump(mode="json"),
-        "training": {**vars(router.training), "validation": router.training.validation.as_json()},
+        "training": {
+            **vars(router.training),
+            "validation": router.training.validation.as_json(),
+            "problems": router.training.problems.identity,
+        },
     }
     _write_json(new / "config.json", config)
     _write_json(new / "arms.json", {"arms": [arm.as_json() for arm in router.arm_records]})
+    save_state(router.training.problems.state(), new / "problems.safetensors")
     (new / "README.md").write_text(model_card(router), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -111,10 +119,10 @@ def load_router(folder: Path, device: str) -> BayesianRouter:
         if saved["format"] != FORMAT:
             raise CheckpointError(
                 f"{folder}: layout {saved['format']} is not known to rewardrouter {rewardrouter.__version__};"
-                f" it was written by {saved['rewardrouter']}"
+                f" it was written by {saved['rewardrouter']}; fit it again"
             )
         config = validate(OfflineConfig, saved["offline"], source=str(folder / "config.json"))
-        training = _training(saved["training"])
+        training = _training(saved["training"], folder / "problems.safetensors")
         arms = tuple(Arm.from_json(arm) for arm in _read_json(folder / "arms.json")["arms"])
         identity = str(saved["encoder"]["identity"])
     except KeyError as error:
@@ -194,13 +202,26 @@ def _load_model(
     return model
 
 
-def _training(saved: dict[str, Any]) -> Training:
+def _training(saved: dict[str, Any], problems_file: Path) -> Training:
     validation = dict(saved["validation"])
     validation["by_domain"] = {
         name: (int(n), float(share)) for name, (n, share) in validation["by_domain"].items()
     }
     validation["candidates"] = tuple(validation["candidates"])
-    return Training(**{**saved, "validation": Validation(**validation)})
+    problems = _load_problems(problems_file, str(saved["problems"]))
+    return Training(**{**saved, "validation": Validation(**validation), "problems": problems})
+
+
+def _load_problems(path: Path, identity: str) -> Problems:
+    try:
+        problems = Problems.from_state(load_state(path))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.parent}: broken router: {one_line(error)}; fit it again") from error
+    if problems.identity != identity:
+        raise CheckpointError(
+            f"{path}: holds other problems than those that config.json was written with; fit it again"
+        )
+    return problems
 
 
 def _read_json(path: Path) -> Any:

@@ -19,6 +19,7 @@ from rewardrouter.offline.vectors import blocks_of, encode_pairs, visible
 from rewardrouter.progress import counted, progress
 from rewardrouter.router.arms import arms_of
 from rewardrouter.router.facade import BayesianRouter, Training
+from rewardrouter.router.problems import Problems
 from rewardrouter.verdicts import VerdictTable
 
 
@@ -95,6 +96,7 @@ def fit_router(
         report=list(report),
         seconds=round(time.monotonic() - started, 1),
         validation=fit.validation,
+        problems=Problems.of(table.pairs),
     )
     return BayesianRouter(encoder, fit.model, arms_of(table), config, training)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from rewardrouter.annotators import (
     Annotator,
     LookupAnnotator,
     MajorityAnnotator,
     OfflineOnlyAnnotator,
     OracleAnnotator,
+    PairScorer,
     RandomAnnotator,
     ScoreEnsembleAnnotator,
     SingleAnnotator,
@@ -16,15 +20,23 @@ from rewardrouter.annotators import (
 )
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.reward_models import RewardModelPool
-from rewardrouter.router import BayesianRouter
+from rewardrouter.router import Arm
 from rewardrouter.verdicts import VerdictTable
 
 CAUTION = 1.0
 """Standard deviations that the lower confidence bound takes off."""
 
 
+class FittedRouter(PairScorer, Protocol):
+    """A router, or what was computed with one, and what training saw of its arms."""
+
+    @property
+    def arm_records(self) -> Sequence[Arm]:
+        """The N arms."""
+
+
 def strategies(
-    router: BayesianRouter, pool: RewardModelPool, *, seed: int, table: VerdictTable | None = None
+    router: FittedRouter, pool: RewardModelPool, *, seed: int, table: VerdictTable | None = None
 ) -> dict[str, Annotator]:
     """Return every strategy by its name in reports.
 
@@ -47,7 +59,7 @@ def strategies(
     return named
 
 
-def strategy(name: str, router: BayesianRouter, pool: RewardModelPool, *, seed: int) -> Annotator:
+def strategy(name: str, router: FittedRouter, pool: RewardModelPool, *, seed: int) -> Annotator:
     """Return one strategy that needs no labels.
 
     Raises

@@ -1,0 +1,264 @@
+"""The machine that every learning annotator shares: a bandit chooses the RM, outcomes teach the bandit.
+
+    annotate:  contexts -> one draw -> the RM of the highest score, failing over by the same draw -> pending
+    observe:   outcomes -> settled batches, in order -> bandit rewards -> the policy's update
+
+Only the arm that answered learns. A strategy is a choice of three parts: the bandit
+(:class:`~rewardrouter.online.policy.BanditPolicy`), what it sees of a pair
+(:data:`~rewardrouter.annotators.contexts.ContextSource`) and what a label was worth
+(:class:`~rewardrouter.annotators.rewards.Reward`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from rewardrouter.annotators.base import Annotation, DecisionId, Outcome, StepContext
+from rewardrouter.annotators.calling import Choose, call_until_answered
+from rewardrouter.annotators.contexts import ContextSource
+from rewardrouter.annotators.decisions import Decision, PendingDecisions, Settled
+from rewardrouter.annotators.rewards import Reward
+from rewardrouter.errors import CheckpointError, ConfigError
+from rewardrouter.online.advantage import ReferenceSampler
+from rewardrouter.online.arrays import Floats, Indices, Mask
+from rewardrouter.online.policy import BanditPolicy
+from rewardrouter.online.posterior import Scores
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models.pool import RewardModelPool
+from rewardrouter.state import State
+from rewardrouter.verdicts import Verdict
+
+Per: TypeAlias = Literal["pair", "batch"]
+"""What one choice is for: each pair, or all pairs of a call together."""
+
+
+class RoutedAnnotator:
+    """Labels each pair with the RM that a bandit chooses for it.
+
+    Parameters
+    ----------
+    pool
+        Holds all the policy's arms; others in it are never called.
+    policy
+        The bandit.
+    contexts
+        What the bandit sees.
+    reward
+        What it learns from.
+    per
+        ``"pair"``: every pair has its own context and draw. ``"batch"``: the pairs of a call have one, the mean of
+        their contexts; of a settled batch each arm then learns once, from the mean context of the pairs that it
+        answered and the mean of their rewards. Use a reward there that is not centred in the batch
+        (:class:`~rewardrouter.annotators.rewards.BatchLossReward`): a centred one would be constant.
+    references
+        RMs asked for comparison, before the choice: those that a sampler draws per pair, or ``"all"``.
+
+    Raises
+    ------
+    ConfigError
+        If an arm is not in the pool, or there are fewer arms than references to draw.
+    """
+
+    def __init__(
+        self,
+        pool: RewardModelPool,
+        policy: BanditPolicy,
+        contexts: ContextSource,
+        reward: Reward,
+        *,
+        per: Per = "pair",
+        references: ReferenceSampler | Literal["all"] | None = None,
+    ) -> None:
+        if per not in ("pair", "batch"):
+            raise ConfigError(f"per: expected pair or batch, found {per!r}")
+        self._pool = pool.select(policy.names)
+        self._policy = policy
+        self._contexts = contexts
+        self._reward = reward
+        self._per = per
+        self._references = references
+        if isinstance(references, ReferenceSampler):
+            references.draw(0, len(policy.names))  # draws nothing, but refuses a pool that is too small
+        self._pending = PendingDecisions()
+        self._last_contexts: Floats | None = None
+        self._last_rewards: dict[DecisionId, float] = {}
+
+    @property
+    def policy(self) -> BanditPolicy:
+        """The bandit."""
+        return self._policy
+
+    @property
+    def forgotten(self) -> int:
+        """The labels whose outcomes never came and are not waited for any longer."""
+        return self._pending.forgotten
+
+    @property
+    def last_rewards(self) -> Mapping[DecisionId, float]:
+        """The bandit rewards that the last :meth:`observe` gave out; a refused loss has none."""
+        return self._last_rewards
+
+    def beliefs(self) -> Scores | None:
+        """Return what is believed now of every arm's score on the pairs of the last :meth:`annotate`, ``[B, N]``.
+
+        ``None`` before the first, and right after :meth:`load_state_dict`.
+        """
+        return None if self._last_contexts is None else self._policy.scores(self._last_contexts)
+
+    def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
+        """Return the labels of the chosen RMs; a failed or tied one gives way to the next best of the same draw."""
+        if not pairs:
+            return []
+        names, contexts = self._policy.names, self._contexts(pairs, step)
+        compared = self._ask_references(pairs)
+        choose = self._choice_per_pair(contexts) if self._per == "pair" else self._choice_per_batch(contexts)
+        annotations = call_until_answered(self._pool, pairs, step, names, choose, known=compared)
+        self._remember(annotations, contexts, compared, step)
+        return annotations
+
+    def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:
+        """Learn from outcomes: each batch at once, when it is settled (:mod:`rewardrouter.annotators.decisions`)."""
+        self._last_rewards = {}
+        for settled in self._pending.settle(outcomes):
+            if self._per == "pair":
+                self._learn_by_pair(settled)
+            else:
+                self._learn_by_arm(settled)
+
+    def state_dict(self) -> State:
+        """Return policy, reward, pending decisions and the reference sampler's generator."""
+        parts = {
+            "policy": self._policy.state_dict(),
+            "reward": self._reward.state_dict(),
+            "pending": self._pending.state_dict(),
+        }
+        if isinstance(self._references, ReferenceSampler):
+            parts["references"] = self._references.state_dict()
+        return State.joined({"kind": self._kind()}, **parts)
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue where the state was taken, to the same choices.
+
+        Raises
+        ------
+        CheckpointError
+            If it is broken, of another strategy or of other arms; nothing is changed then.
+        """
+        saved = state.value("kind", dict)
+        if saved != self._kind():
+            raise CheckpointError(
+                f"state: of {_told(saved)}, but here is {_told(self._kind())}; give the same strategy"
+            )
+        before = self.state_dict()
+        try:
+            self._load_parts(state)
+        except CheckpointError:
+            self._load_parts(before)
+            raise
+        self._last_contexts, self._last_rewards = None, {}
+
+    def _load_parts(self, state: State) -> None:
+        self._policy.load_state_dict(state.part("policy"))
+        self._reward.load_state_dict(state.part("reward"))
+        self._pending.load_state_dict(state.part("pending"))
+        if isinstance(self._references, ReferenceSampler):
+            self._references.load_state_dict(state.part("references"))
+
+    def _kind(self) -> dict[str, Any]:
+        references = self._references
+        return {
+            "bandit": type(self._policy).__name__,
+            "rewarded": type(self._reward).__name__,
+            "per": self._per,
+            "compared": references.size if isinstance(references, ReferenceSampler) else references,
+        }
+
+    def _choice_per_pair(self, contexts: Floats) -> Choose:
+        deviations = self._policy.deviations(len(contexts))
+
+        def choose(rows: Indices, left: Mask) -> Indices:
+            return self._policy.best(contexts[rows], deviations[rows], left)
+
+        return choose
+
+    def _choice_per_batch(self, contexts: Floats) -> Choose:
+        mean, deviations = contexts.mean(axis=0, keepdims=True), self._policy.deviations(1)
+
+        def choose(rows: Indices, left: Mask) -> Indices:  # noqa: ARG001 - every row has the same context and draw
+            patterns, pattern_of = np.unique(left, axis=0, return_inverse=True)
+            n = len(patterns)
+            arms = self._policy.best(np.repeat(mean, n, axis=0), np.repeat(deviations, n, axis=0), patterns)
+            return arms[pattern_of.reshape(-1)]
+
+        return choose
+
+    def _ask_references(self, pairs: Sequence[PreferencePair]) -> list[dict[str, Verdict]]:
+        """Return the references' verdicts by name, per pair: of each RM in one call."""
+        # Drawn over the sorted names: arms in another order are compared alike.
+        names = sorted(self._policy.names)
+        asked = np.full((len(pairs), len(names)), self._references == "all")
+        if isinstance(self._references, ReferenceSampler):
+            np.put_along_axis(asked, self._references.draw(len(pairs), len(names)), values=True, axis=1)
+        verdicts: list[dict[str, Verdict]] = [{} for _ in pairs]
+        for n, name in enumerate(names):
+            rows = np.flatnonzero(asked[:, n]).tolist()
+            if not rows:
+                continue
+            for row, verdict in zip(rows, self._pool.judge(name, [pairs[row] for row in rows]), strict=True):
+                verdicts[row][name] = verdict
+        return verdicts
+
+    def _remember(
+        self,
+        annotations: Sequence[Annotation],
+        contexts: Floats,
+        compared: Sequence[Mapping[str, Verdict]],
+        step: StepContext,
+    ) -> None:
+        decisions, labelled = [], []
+        for row, (one, verdicts) in enumerate(zip(annotations, compared, strict=True)):
+            if one.label is None or one.rm is None:
+                continue
+            references = {name: verdict.label for name, verdict in verdicts.items()}
+            decisions.append(
+                Decision(one.decision_id, step.batch_id, one.pair_id, one.rm, one.label, references)
+            )
+            labelled.append(row)
+        self._pending.remember(decisions, contexts[labelled])
+        self._last_contexts = contexts
+
+    def _learn_by_pair(self, settled: Settled) -> None:
+        values = self._reward.rewards(settled.decisions, settled.outcomes).values
+        arms = self._arms([decision.rm for decision in settled.decisions])
+        self._policy.update(settled.contexts, arms, values)
+        self._note(settled.decisions, values)
+
+    def _learn_by_arm(self, settled: Settled) -> None:
+        answered: dict[str, list[int]] = {}
+        for row, decision in enumerate(settled.decisions):
+            answered.setdefault(decision.rm, []).append(row)
+        means, rewards = [], []
+        for rows in answered.values():
+            decisions = [settled.decisions[row] for row in rows]
+            values = self._reward.rewards(decisions, [settled.outcomes[row] for row in rows]).values
+            given = values[np.isfinite(values)]
+            means.append(settled.contexts[rows].mean(axis=0))
+            rewards.append(given.mean() if len(given) else np.nan)
+            self._note(decisions, values)
+        self._policy.update(np.stack(means), self._arms(list(answered)), np.array(rewards))
+
+    def _arms(self, rms: Sequence[str]) -> Indices:
+        index = {name: n for n, name in enumerate(self._policy.names)}
+        return np.array([index[rm] for rm in rms], np.int64)
+
+    def _note(self, decisions: Sequence[Decision], values: Floats) -> None:
+        for decision, value in zip(decisions, values.tolist(), strict=True):
+            if np.isfinite(value):
+                self._last_rewards[decision.decision_id] = value
+
+
+def _told(kind: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in kind.items())

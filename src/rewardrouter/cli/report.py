@@ -1,0 +1,34 @@
+"""``rewardrouter report``: one HTML page from finished replays, to be read in a browser or printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rewardrouter.cli.output import check_file, keep_inputs, write_text
+
+
+@click.command("report")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    callback=check_file,
+    metavar="FILE",
+    help="Where to write it.  [default: RUN/report.html; of several runs, report.html]",
+)
+def report(runs: tuple[Path, ...], out: Path | None) -> None:
+    """Write one HTML page from finished runs of simulate.
+
+    Tables with intervals, plots over time, named failures and how to read
+    them. The page needs no network and no other file.
+    """
+    file = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    keep_inputs({"--out": file}, {str(run): run / "results.json" for run in runs})
+
+    from rewardrouter.report import report as page
+
+    text = page(runs)
+    write_text("--out", file, text)
+    click.echo(f"Report: {file}")

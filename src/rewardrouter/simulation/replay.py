@@ -1,0 +1,149 @@
+"""The replay: every strategy, under several seeds, labels a stream of pairs for a policy that trains on it (paper 4.3).
+
+The labels of the stream are known, so each label given can be counted right or wrong. A *unit* is one strategy under
+one seed; units are independent and run in as many processes as asked for. What they share is made once, before:
+
+    RUN/config.yaml            settings
+        inputs/                the router's scores of the stream; the policy; the stream prepared for it
+        units/STRATEGY/SEED/   records of a unit (``simulation.records``)
+        results.json           the figures (``simulation.results``)
+
+A run that was killed goes on where it stood: finished units are kept, an unfinished one goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import torch
+
+from rewardrouter.config.run import RunConfig
+from rewardrouter.datasets.verdict_tables import load_verdicts
+from rewardrouter.errors import DataError
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.policies import PreferencePolicy, PreparedPairs, small_policy
+from rewardrouter.reward_models import recorded_pool
+from rewardrouter.router import BayesianRouter
+from rewardrouter.simulation.aggregate import StrategyRecords, figures
+from rewardrouter.simulation.learning import Bench, Strategy
+from rewardrouter.simulation.records import UnitFiles
+from rewardrouter.simulation.reliability import reliability
+from rewardrouter.simulation.results import ReplayResults
+from rewardrouter.simulation.stream import KnownScores, batches_of
+from rewardrouter.simulation.unit import Unit
+from rewardrouter.verdicts import VerdictTable
+
+PRETRAINING_SEED = 0
+"""Of the small policy's first training: all seeds of a run begin with the same policy."""
+
+
+class ReplayFolder:
+    """A run's folder and settings; what any process needs to run one of its units."""
+
+    def __init__(self, folder: Path, config: RunConfig) -> None:
+        self.folder = folder
+        self.config = config
+        self.scores = folder / "inputs" / "scores.safetensors"
+        self.policy = folder / "inputs" / "policy"
+        self.prepared = folder / "inputs" / "prepared.safetensors"
+
+    def unit(self, strategy: str, seed: int) -> UnitFiles:
+        """Return the files of one unit; a strategy's name may hold any character."""
+        return UnitFiles(self.folder / "units" / quote(strategy, safe="=,@+") / str(seed))
+
+
+def make_inputs(
+    run: ReplayFolder,
+    router: BayesianRouter,
+    table: VerdictTable,
+    policy_pairs: Sequence[PreferencePair],
+) -> None:
+    """Make what all units share, as far as it is not there.
+
+    ``policy_pairs`` are those whose texts the small policy is first trained on; their labels are not read.
+    """
+    if not table.kept.any():
+        raise DataError(
+            f"{run.config.verdicts}: none of its {len(table):,} pairs is judged right by one of"
+            f" {', '.join(table.rms)}; there is no accuracy to measure"
+        )
+    run.scores.parent.mkdir(parents=True, exist_ok=True)
+    if not run.scores.exists():
+        KnownScores.of(router, table.pairs).save(run.scores)
+    KnownScores.load(run.scores, table.pairs)  # refuses those of other pairs
+    policy = run.config.replay.policy
+    if policy.checkpoint is None:
+        small_policy(policy_pairs, policy.small, run.policy, seed=PRETRAINING_SEED)
+    if not run.prepared.exists():
+        _policy(run).prepare(table.pairs).save(run.prepared)
+
+
+class Units:
+    """Runs units of a replay whose inputs are there, one after the other, in this process."""
+
+    def __init__(self, run: ReplayFolder) -> None:
+        torch.set_num_threads(run.config.replay.threads)
+        self._run, self._replay = run, run.config.replay
+        table = load_verdicts(run.config.verdicts, run.config.rms).table
+        scores = KnownScores.load(run.scores, table.pairs)
+        self._policy = _policy(run)
+        self._prepared = PreparedPairs.load(run.prepared)
+        self._bench = Bench(recorded_pool(table), scores, table, self._policy.width)
+
+    def run(self, strategy: Strategy, seed: int) -> Iterator[int]:
+        """Run a unit that is not finished, or go on with it; yield the batches done so far, after each."""
+        pairs = len(self._bench.table)
+        batches = batches_of(pairs, self._replay.batch_size, self._replay.epochs_for(pairs), seed)
+        yield from Unit(
+            self._bench,
+            strategy,
+            seed,
+            self._policy,
+            self._prepared,
+            batches,
+            self._run.unit(strategy.name, seed),
+            self._replay.checkpoint_every,
+        ).run()
+
+
+def collect_results(
+    run: ReplayFolder,
+    table: VerdictTable,
+    strategies: Sequence[Strategy],
+    seeds: Sequence[int],
+    notes: Sequence[str],
+) -> ReplayResults:
+    """Return the figures of finished units; differences are to the first strategy."""
+    replay = run.config.replay
+    records = {
+        one.name: StrategyRecords(one, [run.unit(one.name, seed) for seed in seeds]) for one in strategies
+    }
+    reference = records[strategies[0].name]
+    epochs = replay.epochs_for(len(table))
+    known = KnownScores.load(run.scores, table.pairs)
+    return ReplayResults(
+        n_pairs=len(table),
+        n_kept=int(table.kept.sum()),
+        seeds=list(seeds),
+        reference=strategies[0].name,
+        domains=dict(Counter(map(str, table.domains[table.kept]))),
+        batches=epochs * replay.batches_per_epoch(len(table)),
+        batch_size=min(replay.batch_size, len(table)),
+        epochs=epochs,
+        arms=list(table.rms),
+        policy=replay.policy.checkpoint or "a small causal LM made for this run",
+        verdicts=Path(run.config.verdicts).name,
+        notes=list(notes),
+        strategies={name: figures(own, reference, replay.windows) for name, own in records.items()},
+        reliability=reliability(table, known.scores(table.pairs), known.correctness(table.pairs)),
+    )
+
+
+def _policy(run: ReplayFolder) -> PreferencePolicy:
+    policy = run.config.replay.policy
+    if policy.checkpoint is None:
+        policy = policy.model_copy(update={"checkpoint": str(run.policy)})
+    return PreferencePolicy.from_config(policy, seed=PRETRAINING_SEED)

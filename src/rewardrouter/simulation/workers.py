@@ -1,0 +1,105 @@
+"""Units of a replay in several processes.
+
+Every process loads the run's inputs once and works through units. One whose parent died stops at once: it would
+otherwise go on writing to files that a resumed run writes to.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing.sharedctypes import Synchronized
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rewardrouter.simulation.replay import ReplayFolder, Units
+
+_POLL_SECONDS = 0.5
+
+_process: _Process | None = None
+
+
+def run_units(
+    run: ReplayFolder,
+    units: Sequence[tuple[str, int]],
+    workers: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Run unfinished units, ``(strategy, seed)``, in ``workers`` processes; ``advance`` is told of batches done."""
+    if workers == 1:
+        from rewardrouter.simulation.replay import Units
+
+        own = Units(run)
+        for strategy, seed in units:
+            _run(own, run.config.rms, strategy, seed, advance)
+        return
+    context = multiprocessing.get_context("spawn")
+    done = context.Value("q", 0)
+    with concurrent.futures.ProcessPoolExecutor(
+        min(workers, len(units)), mp_context=context, initializer=_begin, initargs=(run, done)
+    ) as pool:
+        waiting = {pool.submit(_work, run.config.rms, strategy, seed) for strategy, seed in units}
+        shown = 0
+        try:
+            while waiting:
+                finished, waiting = concurrent.futures.wait(waiting, _POLL_SECONDS)
+                advance(done.value - shown)
+                shown = done.value
+                for one in finished:
+                    one.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+class _Process:
+    """What a process of the pool keeps from one unit to the next."""
+
+    def __init__(self, run: ReplayFolder, done: Synchronized[int]) -> None:
+        self.run, self.done = run, done
+
+    @functools.cached_property
+    def units(self) -> Units:
+        # Not at the process's start: an error there would only say that a process died.
+        from rewardrouter.simulation.replay import Units
+
+        return Units(self.run)
+
+    def advance(self, batches: int) -> None:
+        with self.done.get_lock():
+            self.done.value += batches
+
+
+def _begin(run: ReplayFolder, done: Synchronized[int]) -> None:
+    global _process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _process = _Process(run, done)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(rms: Sequence[str], strategy: str, seed: int) -> None:
+    if _process is None:
+        raise RuntimeError("a process of the pool was not set up")
+    _run(_process.units, rms, strategy, seed, _process.advance)
+
+
+def _run(units: Units, rms: Sequence[str], name: str, seed: int, advance: Callable[[int], None]) -> None:
+    from rewardrouter.simulation.learning import strategy_of
+
+    before = 0
+    for batches in units.run(strategy_of(name, rms), seed):
+        advance(batches - before)
+        before = batches

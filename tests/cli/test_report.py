@@ -1,0 +1,78 @@
+"""``rewardrouter report``: where the page goes, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commands import done, refused
+from replay_results import replay_results
+
+from rewardrouter.report import render
+
+RESULTS = replay_results(("router", "single/rm"), rms=["rm"])
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    RESULTS.write(folder / "results.json")
+    return folder
+
+
+def test_one_run_has_its_report_beside_its_results(finished: Path) -> None:
+    ended = done("report", finished)
+    assert (ended.out, ended.err) == (f"Report: {finished / 'report.html'}\n", "")
+    assert (finished / "report.html").read_text(encoding="utf-8") == render({"run": RESULTS})
+
+
+def test_several_runs_have_theirs_here(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    RESULTS.write(other / "results.json")
+    monkeypatch.chdir(tmp_path)
+    assert done("report", finished, other).out == "Report: report.html\n"
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(
+        {"run": RESULTS, "other": RESULTS}
+    )
+
+
+def test_or_where_it_is_asked_for(finished: Path, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.html"
+    assert done("report", finished, "--out", file).out == f"Report: {file}\n"
+    assert file.read_text(encoding="utf-8") == render({"run": RESULTS})
+    assert not (finished / "report.html").exists()
+
+
+class TestMistakes:
+    """The user's mistakes: one line, exit code 2, nothing written."""
+
+    def test_no_run(self) -> None:
+        assert refused("report") == "missing argument 'RUN...'. See rewardrouter report --help"
+
+    def test_a_folder_without_results(self, tmp_path: Path) -> None:
+        line = refused("report", tmp_path)
+        assert line.startswith(
+            f"{tmp_path}: no results.json; give a folder that `rewardrouter simulate --out`"
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
+    def test_broken_results(self, content: str, tmp_path: Path) -> None:
+        (tmp_path / "results.json").write_text(content, encoding="utf-8")
+        assert refused("report", tmp_path).startswith(
+            f"{tmp_path / 'results.json'}: not the results of a replay"
+        )
+
+    def test_a_file_that_cannot_be_written(self, finished: Path, tmp_path: Path) -> None:
+        assert "no folder" in refused("report", finished, "--out", tmp_path / "no" / "report.html")
+        assert "is a folder" in refused("report", finished, "--out", tmp_path)
+
+    def test_no_report_over_the_results(self, finished: Path) -> None:
+        before = (finished / "results.json").read_bytes()
+        line = refused("report", finished, "--out", finished / "results.json")
+        assert "would write over what" in line
+        assert (finished / "results.json").read_bytes() == before

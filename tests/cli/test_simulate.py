@@ -1,0 +1,192 @@
+"""``rewardrouter simulate``: figures recomputed from its records, and runs killed at any moment that go on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import done, refused, start
+
+from rewardrouter.datasets.verdict_tables import load_verdicts
+from rewardrouter.simulation.results import read_results
+
+SMALL = (
+    "--batch_size=16", "--epochs=2", "--windows=4", "--checkpoint_every=3", "--policy.small.width=16",
+    "--policy.small.vocabulary=300", "--policy.small.epochs=1", "--policy.max_response_tokens=24",
+)  # fmt: skip
+STRATEGIES = "router,without-offline,laser,light-advantage,neural-linear:every=2,random,single,oracle"
+TIMES = {"seconds"}
+
+
+def words(router: Path, quickstart: Path, out: Path, *more: str) -> list[str | Path]:
+    verdicts = quickstart / "held_out.parquet"
+    return ["simulate", "--verdicts", verdicts, "--router", router, "--out", out, *SMALL, *more]
+
+
+def without_times(results: dict[str, Any]) -> dict[str, Any]:
+    for figures in results["strategies"].values():
+        figures.pop("seconds")
+    return results
+
+
+@pytest.fixture(scope="module")
+def finished(router: Path, quickstart: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulate") / "run"
+    done(*words(router, quickstart, out, "--strategies", STRATEGIES, "--seeds", "2", "--workers", "1"))
+    return out
+
+
+def decisions(out: Path, strategy: str, seed: int) -> list[dict[str, Any]]:
+    with gzip.open(
+        out / "units" / strategy / str(seed) / "decisions.jsonl.gz", "rt", encoding="utf-8"
+    ) as lines:
+        return [json.loads(line) for line in lines]
+
+
+def test_every_accuracy_can_be_recomputed_from_the_decisions_and_the_verdicts(
+    finished: Path, router: Path, quickstart: Path
+) -> None:
+    results = read_results(finished)
+    table = load_verdicts(str(quickstart / "held_out.parquet"), results.arms).table
+    human = {pair.id: "A" if code > 0 else "B" for pair, code in zip(table.pairs, table.labels, strict=True)}
+    kept = {pair.id for pair, one in zip(table.pairs, table.kept, strict=True) if one}
+    assert results.n_pairs == len(table)
+    assert results.n_kept == len(kept)
+    assert results.batches == 14
+    for name, figures in results.strategies.items():
+        per_seed = []
+        for seed in results.seeds:
+            rows = decisions(finished, name.replace("/", "%2F").replace(":", "%3A"), seed)
+            assert len(rows) == 14 * 16
+            counted = [row for row in rows if row["pair"] in kept]
+            per_seed.append(np.mean([row["label"] == human[row["pair"]] for row in counted]))
+            assert [row["kept"] for row in rows] == [row["pair"] in kept for row in rows]
+        assert figures.accuracy == pytest.approx(np.mean(per_seed))
+        assert figures.accuracy_std == pytest.approx(np.std(per_seed, ddof=1))
+    assert results.strategies["oracle"].accuracy == 1.0
+    assert results.strategies["light-advantage"].calls_per_pair > 2.9
+    assert results.strategies["router"].difference is None
+
+
+def test_only_labels_of_an_rm_earn_rewards_and_train(finished: Path) -> None:
+    rows = decisions(finished, "router", 0)
+    assert any(row["label"] is None for row in rows)
+    for row in rows:
+        assert (
+            (row["label"] is None) == (row["loss"] is None) == (row["rm"] is None) == (row["reward"] is None)
+        )
+    assert all(0 <= row["reward"] <= 1 for row in rows if row["reward"] is not None)
+    assert all(row["reward"] is None for row in decisions(finished, "random", 0))
+    # Before the first update the policy is its reference: margin 0, loss ln 2.
+    first = [row for row in rows[:16] if row["label"]]
+    assert {row["margin"] for row in first} == {0.0}
+    assert first[0]["loss"] == pytest.approx(np.log(2), rel=1e-5)
+
+
+def test_all_strategies_see_the_same_batches(finished: Path) -> None:
+    orders = {
+        name: [row["pair"] for row in decisions(finished, name, 1)] for name in ("router", "laser", "oracle")
+    }
+    assert len({tuple(order) for order in orders.values()}) == 1
+    assert orders["router"] != [row["pair"] for row in decisions(finished, "router", 0)]
+
+
+def test_two_processes_find_what_one_finds(
+    finished: Path, router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    done(*words(router, quickstart, tmp_path / "run", "--strategies", "router,laser", "--seeds", "2",
+                "--workers", "2"))  # fmt: skip
+    one, two = read_results(finished), read_results(tmp_path / "run")
+    for name in ("router", "laser"):
+        found, expected = two.strategies[name], one.strategies[name]
+        assert found.model_copy(update={"seconds": {}}) == expected.model_copy(update={"seconds": {}})
+
+
+def test_seeds_and_strategies_can_be_added_and_nothing_else_changed(
+    finished: Path, router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    line = refused(*words(router, quickstart, out))
+    assert "holds a run already; give --resume" in line
+    line = refused(*words(router, quickstart, out, "--resume", "--policy.beta=0.5"))
+    assert "replay.policy.beta was 0.1 and is 0.5 now" in line
+    before = decisions(out, "router", 0)
+    done(*words(router, quickstart, out, "--resume", "--strategies", "router,majority", "--seeds", "3",
+                "--workers", "1"))  # fmt: skip
+    results = read_results(out)
+    assert (list(results.strategies), results.seeds) == (["router", "majority"], [0, 1, 2])
+    assert decisions(out, "router", 0) == before
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on_to_the_same_figures(
+    finished: Path, router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    given = words(router, quickstart, out, "--strategies", STRATEGIES, "--seeds", "2", "--workers", "2")
+    waits, kills = random.Random(0), 0
+    for _ in range(5):
+        process = start(*given, *(["--resume"] if (out / "config.yaml").exists() else []))
+        time.sleep(waits.uniform(1.0, 12.0))
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert kills >= 3
+    last = start(*given, "--resume")
+    _, errors = last.communicate()
+    assert last.returncode == 0, errors
+    expected, found = (json.loads((run / "results.json").read_text()) for run in (finished, out))
+    assert without_times(found) == without_times(expected)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--strategies", "ruter"], "strategy ruter: unknown. Did you mean router?"),
+        (
+            ["--strategies", "router:prior_varience=1"],
+            "prior_varience: unknown key. Did you mean prior_variance?",
+        ),
+        (["--strategies", "router:prior_variance=-1"], "strategy router:prior_variance=-1: prior_variance: "),
+        (
+            ["--strategies", "router:offline"],
+            "strategy router:offline: found 'offline', expected --key=value",
+        ),
+        (["--strategies", "oracle:x=1"], "strategy oracle:x=1: x: unknown key"),
+        (["--strategies", "single/nobody"], "strategy single/nobody: unknown."),
+        (["--epoch=3"], "epoch: unknown key. Did you mean epochs?"),
+        (["--seeds", "0"], "--seeds"),
+        (["--policy", "/nowhere", "--policy-texts", "x"], "--policy-texts: only the small policy learns"),
+        (["epochs=3"], "unexpected argument epochs=3."),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    router: Path, quickstart: Path, tmp_path: Path, more: list[str], message: str
+) -> None:
+    assert message in refused(*words(router, quickstart, tmp_path / "run", *more))
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(
+    router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("x")
+    assert "is not empty and holds no run" in refused(*words(router, quickstart, tmp_path))
+
+
+def test_a_run_over_the_pairs_it_was_fitted_to_says_so(
+    router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    ended = done(
+        "simulate", "--verdicts", quickstart / "verdicts.parquet", "--router", router, "--out", tmp_path / "run",
+        "--strategies", "without-online", "--seeds", "1", "--workers", "1", *SMALL, "--epochs=1",
+    )  # fmt: skip
+    assert "240 of 240 pairs (100.0%) belong to problems this router was fitted to" in ended.out
