@@ -31,6 +31,7 @@ SETS = {
         for strategy in ("router", "without-offline", "router:prior=permuted")
         for reward in ("loss", "shuffled", "constant", "truth")
     ),
+    "shift": "router,router:reward=truth,router:prior_variance=0.3,without-offline,without-online,single,random,oracle",
     "variances": "router," + ",".join(f"router:prior_variance={value}" for value in PRIOR_VARIANCES),
 }
 """Lists of strategies; ``all`` is every one of them."""

@@ -27,6 +27,7 @@ def scores(correctness=True):
         random.standard_normal((5, 3)),
         random.random((5, 2)) if correctness else None,
         random.standard_normal((5, 7)),
+        0.5,
     )
 
 

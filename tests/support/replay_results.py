@@ -78,6 +78,7 @@ def replay_results(
             "The stream is short: it was passed 10 times.",
             "12 pairs are of problems the router was fitted to.",
         ],
+        encode_seconds=1.25,
         strategies={
             name: _figures(
                 random,

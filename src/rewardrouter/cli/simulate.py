@@ -119,7 +119,7 @@ def simulate(
             per_unit = replay.epochs_for(len(loaded.table)) * replay.batches_per_epoch(len(loaded.table))
             with progress("batches", len(missing) * per_unit) as advance:
                 run_units(run, missing, workers or os.cpu_count() or 1, advance)
-            notes = _notes(router, loaded.table.pairs, config)
+            notes = [*_notes(router, loaded.table.pairs, config), run.cut_report()]
             results = collect_results(run, loaded.table, asked, range(seeds), notes)
             results.write(out / "results.json")
     except Timeout:

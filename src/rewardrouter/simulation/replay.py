@@ -54,6 +54,10 @@ class ReplayFolder:
         """Return the files of one unit; a strategy's name may hold any character."""
         return UnitFiles(self.folder / "units" / quote(strategy, safe="=,@+") / str(seed))
 
+    def cut_report(self) -> str:
+        """Return what the policy does not see of the stream's texts."""
+        return f"What the policy reads of {PreparedPairs.load(self.prepared).report.line()}."
+
 
 def make_inputs(
     run: ReplayFolder,
@@ -72,7 +76,7 @@ def make_inputs(
         )
     run.scores.parent.mkdir(parents=True, exist_ok=True)
     if not run.scores.exists():
-        KnownScores.of(router, table.pairs).save(run.scores)
+        KnownScores.of(router, table.pairs, run.config.replay.batch_size).save(run.scores)
     KnownScores.load(run.scores, table.pairs)  # refuses those of other pairs
     policy = run.config.replay.policy
     if policy.checkpoint is None:
@@ -137,6 +141,7 @@ def collect_results(
         policy=replay.policy.checkpoint or "a small causal LM made for this run",
         verdicts=Path(run.config.verdicts).name,
         notes=list(notes),
+        encode_seconds=known.encode_seconds,
         strategies={name: figures(own, reference, replay.windows) for name, own in records.items()},
         reliability=reliability(table, known.scores(table.pairs), known.correctness(table.pairs)),
     )

@@ -102,7 +102,11 @@ class Reliability(StrictModel):
 
 
 class ReplayResults(StrictModel):
-    """A whole run. ``notes`` are sentences that a reader of the figures must know."""
+    """A whole run.
+
+    ``notes`` are sentences that a reader of the figures must know. ``encode_seconds`` is what the router's encoder
+    takes for one batch of pairs that it has not met, on one device; the strategies' own seconds are without it.
+    """
 
     n_pairs: int
     n_kept: int
@@ -116,6 +120,7 @@ class ReplayResults(StrictModel):
     policy: str
     verdicts: str
     notes: list[str]
+    encode_seconds: float
     strategies: dict[str, ReplayFigures]
     reliability: Reliability
 

@@ -6,6 +6,7 @@ encoder) is computed once, lies in one file of the run and is looked up by pair.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class KnownScores:
         The classification head's P(RM is right), ``[P, N]``; ``None`` without that head.
     features
         Of the encoder alone, ``[P, F]``.
+    encode_seconds
+        What encoding one batch of new pairs takes.
     """
 
     def __init__(
@@ -47,21 +50,28 @@ class KnownScores:
         contexts: Floats,
         correctness: Floats | None,
         features: Floats,
+        encode_seconds: float,
     ) -> None:
         self.arm_records = tuple(arm_records)
         self.arms = tuple(arm.name for arm in arm_records)
         self.prior_mean = prior_mean
         self._contexts, self._correctness, self._features = contexts, correctness, features
+        self.encode_seconds = encode_seconds
         self._rows = {pair.id: row for row, pair in enumerate(pairs)}
         self._texts = digest_of(pairs)
 
     @classmethod
-    def of(cls, router: BayesianRouter, pairs: Sequence[PreferencePair]) -> KnownScores:
-        """Ask a router about the pairs."""
+    def of(cls, router: BayesianRouter, pairs: Sequence[PreferencePair], batch_size: int) -> KnownScores:
+        """Ask a router about the pairs; a batch of them is encoded once more for the time that it takes."""
         scored = router.score(pairs)
-        features = router.encoder_features(pairs)
         return cls(
-            pairs, router.arm_records, router.prior_mean, scored.contexts, scored.correctness, features
+            pairs,
+            router.arm_records,
+            router.prior_mean,
+            scored.contexts,
+            scored.correctness,
+            router.encoder_features(pairs),
+            _encode_seconds(router, pairs[:batch_size]),
         )
 
     def contexts(self, pairs: Sequence[PreferencePair]) -> Floats:
@@ -89,9 +99,9 @@ class KnownScores:
         arrays = {"prior_mean": self.prior_mean, "contexts": self._contexts, "features": self._features}
         if self._correctness is not None:
             arrays["correctness"] = self._correctness
-        save_state(
-            State(arrays, {"arms": [arm.as_json() for arm in self.arm_records], "texts": self._texts}), path
-        )
+        arms = [arm.as_json() for arm in self.arm_records]
+        metadata = {"arms": arms, "texts": self._texts, "encode_seconds": self.encode_seconds}
+        save_state(State(arrays, metadata), path)
 
     @classmethod
     def load(cls, path: Path, pairs: Sequence[PreferencePair]) -> KnownScores:
@@ -114,7 +124,18 @@ class KnownScores:
             state.floats("contexts", n, prior_mean.shape[1]),
             state.floats("correctness", n, len(arms)) if "correctness" in state.arrays else None,
             state.floats("features", n, None),
+            state.value("encode_seconds", float),
         )
+
+
+def _encode_seconds(router: BayesianRouter, pairs: Sequence[PreferencePair]) -> float:
+    cache, router.cache = router.cache, None
+    try:
+        began = time.perf_counter()
+        router.contexts(pairs)
+        return time.perf_counter() - began
+    finally:
+        router.cache = cache
 
 
 def digest_of(pairs: Sequence[PreferencePair]) -> str:
