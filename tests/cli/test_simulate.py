@@ -190,3 +190,25 @@ def test_a_run_over_the_pairs_it_was_fitted_to_says_so(
         "--strategies", "without-online", "--seeds", "1", "--workers", "1", *SMALL, "--epochs=1",
     )  # fmt: skip
     assert "240 of 240 pairs (100.0%) belong to problems this router was fitted to" in ended.out
+
+
+@pytest.mark.parametrize("tuning", ["lora", "full"])
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "hinge"])
+def test_any_causal_lm_can_be_the_policy(
+    router: Path, quickstart: Path, tiny_llama: Path, tmp_path: Path, tuning: str, loss: str
+) -> None:
+    done(
+        "simulate", "--verdicts", quickstart / "held_out.parquet", "--router", router, "--out", tmp_path / "run",
+        "--policy", tiny_llama, "--strategies", "router", "--seeds", "1", "--workers", "1", "--epochs=1",
+        "--batch_size=40", "--windows=4", f"--policy.tuning={tuning}", f"--policy.loss={loss}", "--policy.beta=0.1",
+        "--policy.learning_rate=0.01", "--policy.max_prompt_tokens=64", "--policy.max_response_tokens=64",
+    )  # fmt: skip
+    results = read_results(tmp_path / "run")
+    assert results.policy == str(tiny_llama)
+    figures = results.strategies["router"]
+    assert figures.policy_auc_start == 0.5
+    assert figures.policy_auc_end > 0.6
+    rows = decisions(tmp_path / "run", "router", 0)
+    before = [row["loss"] for row in rows[:40] if row["label"]]
+    expected = {"sigmoid": np.log(2), "ipo": 25.0, "hinge": 1.0}[loss]  # margin 0; ipo: (1 / 2 beta)^2
+    assert before == pytest.approx([expected] * len(before), rel=1e-4)
