@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from rewardrouter.simulation.learning import named, split_list
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -44,3 +47,30 @@ def test_the_encoding_benchmark_measures_all_four_ways_in_one_run(tmp_path: Path
     text = json.dumps(found)
     for way in ("naive", "deduplicated", "bucketed", "bf16"):
         assert way in text
+
+
+def test_the_replay_benchmark_fits_streams_and_reports(tmp_path: Path) -> None:
+    run("examples/quickstart.py", folder=tmp_path)
+    small = ("--batch_size=20", "--epochs=1", "--policy.small.epochs=1", "--workers", "1", "--windows=4")
+    words = (
+        "--verdicts",
+        "quickstart/verdicts.parquet",
+        "--out",
+        "out",
+        "--stream",
+        "manners",
+        "--set",
+        "shift",
+    )
+    run("benchmarks/replay.py", *words, "--seeds", "1", "--", *small, folder=tmp_path)
+    found = json.loads((tmp_path / "out" / "run-shift" / "results.json").read_text())
+    assert found["reference"] == "router"
+    assert {"without-online", "single/courtesy", "oracle"} <= found["strategies"].keys()
+    assert list(found["domains"]) == ["manners"]
+    assert (tmp_path / "out" / "run-shift" / "report.html").exists()
+
+
+def test_every_strategy_of_the_replay_benchmark_exists() -> None:
+    sets = runpy.run_path(str(REPOSITORY / "benchmarks" / "replay.py"))["SETS"]
+    for names in sets.values():
+        assert len(named(split_list(names), ["a", "b"])) >= 7
