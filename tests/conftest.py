@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,11 @@ def tiny_llama_without_template(tmp_path_factory: pytest.TempPathFactory) -> Pat
     from tiny_checkpoints import write_llama
 
     return write_llama(tmp_path_factory.mktemp("tiny-llama-plain"), template=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_reward_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny reward model, by its kind (``tiny_checkpoints.REWARD_MODELS``)."""
+    from tiny_checkpoints import write_reward_model
+
+    return cache(lambda kind: write_reward_model(tmp_path_factory.mktemp(f"tiny-{kind}-reward"), kind))

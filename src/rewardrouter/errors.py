@@ -43,3 +43,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean X?"`` for the closest known word, or the empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message in one line of at most 200 characters."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= 200 else f"{line[:197]}..."

@@ -349,7 +349,7 @@ class TestMistakes:
             ("rms: [{kind: recorded, sorce: x.parquet}]", "rms.0.sorce: unknown key. Did you mean source?"),
             (
                 "rms: [{kind: hf, source: x}]",
-                "rms.0.kind: found 'hf', expected 'recorded' (pool.yaml, line 1)",
+                "rms.0.name: missing: this key must be given (pool.yaml, line 1)",
             ),
             ("rms: []", "(pool.yaml, line 1)"),
             ("rms: [", "not valid YAML"),

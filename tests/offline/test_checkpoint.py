@@ -136,5 +136,5 @@ def test_code_in_a_checkpoint_is_not_run_unasked(copy):
 
 def test_a_device_that_is_not_there_is_named(tiny_bert):
     for device in ("cuda:99", "gpu"):
-        with pytest.raises(CheckpointError, match=f"encoder device '{device}' cannot be used"):
+        with pytest.raises(CheckpointError, match=f"device '{device}' cannot be used"):
             load_encoder_checkpoint(EncoderConfig(checkpoint=str(tiny_bert), device=device))

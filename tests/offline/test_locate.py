@@ -13,7 +13,8 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.errors import CheckpointError, MissingDependencyError
-from rewardrouter.offline.locate import MINILM_SHA256, Located, locate
+from rewardrouter.offline.locate import MINILM_SHA256, locate
+from rewardrouter.pretrained.locate import Located
 
 find_spec = importlib.util.find_spec
 

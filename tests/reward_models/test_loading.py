@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import huggingface_hub
 import pandas as pd
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
-from rewardrouter.errors import ConfigError, DataError
+from rewardrouter.errors import CheckpointError, ConfigError, DataError
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.reward_models.loading import load_pool
+from rewardrouter.reward_models.loading import costs, load_pool, recorded_files
 
 PAIRS = [PreferencePair(f"p{i}", f"q{i}", "x", "y") for i in range(2)]
 
@@ -75,7 +77,7 @@ def test_a_source_is_relative_to_the_pool_file_or_absolute(folder, monkeypatch):
         ("rms: [{source: one.parquet}]\n", r"rms\.0.*kind: missing"),
         (
             "rms: [{kind: recoded, source: one.parquet}]\n",
-            r"rms\.0.*kind: found 'recoded', expected 'recorded'",
+            r"rms\.0.*kind: found 'recoded', expected one of 'recorded', 'hf'\. Did you mean recorded\?",
         ),
         (
             "rms: [{kind: recorded, sorce: one.parquet}]\n",
@@ -107,7 +109,24 @@ def test_a_file_that_makes_no_pool_is_the_users_mistake_in_one_line(folder, text
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("rms: [{kind: hf, source: x}]", "rms.0.kind: found 'hf', expected 'recorded' (pool.yaml, line 1)"),
+        ("rms: [{kind: hf, source: x}]", "rms.0.name: missing: this key must be given (pool.yaml, line 1)"),
+        (
+            "rms: [{kind: hf, name: x, source: x, recrd: y}]",
+            "rms.0.recrd: unknown key. Known keys: batch_tokens, cost, device, dtype, kind, max_tokens, name,"
+            " revision, source, system, template (pool.yaml, line 1)",
+        ),
+        (
+            "rms: [{kind: hf, name: x, source: x, max_token: 9}]",
+            "rms.0.max_token: unknown key. Did you mean max_tokens? (pool.yaml, line 1)",
+        ),
+        (
+            "rms: [{kind: recorded, source: one.parquet, max_tokens: 9}]",
+            "rms.0.max_tokens: unknown key. Known keys: kind, name, record, source (pool.yaml, line 1)",
+        ),
+        (
+            "rms: [{kind: hf, name: x, source: x, dtype: float16}]",
+            "rms.0.dtype: found 'float16', expected 'auto', 'fp32', 'bf16' or 'fp16' (pool.yaml, line 1)",
+        ),
         ("rms:\n- kind: recorded\n", "rms.0.source: missing: this key must be given (pool.yaml, line 2)"),
         ("rms: [x]", "rms.0: found 'x', expected a section of keys and values (pool.yaml, line 1)"),
         (
@@ -123,6 +142,45 @@ def test_a_mistake_in_an_entry_is_the_only_thing_told(folder, text, expected, mo
     with pytest.raises(ConfigError) as error:
         load_pool(Path("pool.yaml"))
     assert str(error.value) == expected
+
+
+HF = "rms:\n  - {name: grm, kind: recorded, source: one.parquet}\n  - {name: live, kind: hf, source: rms/live}\n"
+
+
+def test_recordings_and_models_that_run_here_make_one_pool(folder, tiny_reward_model, monkeypatch):
+    (folder / "rms").mkdir()
+    (folder / "rms" / "live").symlink_to(tiny_reward_model("qwen3"))
+    path = write(folder, HF)
+    monkeypatch.chdir("/")
+    pool = load_pool(path)
+    assert (pool.names, pool.resident) == (("grm", "live"), ("live",))
+    assert pool.identity("live")["checkpoint"].startswith("sha256:")
+    assert pool.identity("grm")["kind"] == "recorded"
+    assert all(verdict.winner for verdict in pool.judge("live", PAIRS))
+    assert recorded_files(path) == [folder / "one.parquet"]
+
+
+def test_only_those_wanted_are_looked_for(folder, monkeypatch):
+    path = write(folder, HF)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    assert load_pool(path, ["grm"]).names == ("grm",)
+    with pytest.raises(
+        ConfigError, match=r"no reward model 'life'\. Did you mean live\? It holds: grm, live$"
+    ):
+        load_pool(path, ["grm", "life"])
+    with pytest.raises(
+        CheckpointError, match=r"pool\.yaml: reward model live \(rms/live\): no such folder, and"
+    ):
+        load_pool(path)
+
+
+def unreachable(repository, **settings):
+    raise LocalEntryNotFoundError("offline")
+
+
+def test_the_prices_are_those_given(folder):
+    text = HF.replace("rms/live}", "rms/live, cost: 0.25}")
+    assert costs(write(folder, text)) == {"live": 0.25}
 
 
 def test_a_source_that_does_not_exist_is_named(folder):

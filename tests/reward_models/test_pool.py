@@ -81,3 +81,27 @@ def test_a_misaligned_reply_never_becomes_verdicts(reply, expected):
 def test_failures_and_ties_are_replies():
     reply = [Verdict.failed("a", "timed out"), Verdict("a", "tie"), Verdict("a", "B")]
     assert RewardModelPool([Scripted("a", lambda pairs: reply)]).judge("a", PAIRS) == reply
+
+
+class Living(Scripted):
+    """One that says what it is, and holds memory."""
+
+    unloaded = 0
+
+    @property
+    def identity(self):
+        return {"kind": "living", "size": 3}
+
+    def unload(self):
+        self.unloaded += 1
+
+    def notes(self):
+        return [f"unloaded {self.unloaded} times"]
+
+
+def test_members_may_say_what_they_are_and_give_their_memory_back():
+    pool = RewardModelPool([Scripted("plain"), Living("living")])
+    assert pool.identity("living") == {"kind": "living", "size": 3}
+    assert pool.identity("plain")["kind"].endswith("test_pool.Scripted")
+    assert pool.resident == ("living",)
+    assert (pool.unload("plain"), pool.unload("living")) == ([], ["unloaded 1 times"])

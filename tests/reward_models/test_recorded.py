@@ -153,6 +153,22 @@ def pool_member(recordings):
     return RecordedRewardModel(recordings.rms[0], recordings.pairs, [row[0] for row in recordings.verdicts])
 
 
+def test_the_identity_is_that_of_every_record():
+    identity = recorded((PAIR, VERDICT)).identity
+    assert (
+        identity == RecordedRewardModel("other", [PAIR], [dataclasses.replace(VERDICT, rm="other")]).identity
+    )
+    changed = [
+        (PAIR, dataclasses.replace(VERDICT, score_a=3.0)),
+        (PAIR.swapped(), VERDICT),
+        (other("2"), VERDICT),
+        (dataclasses.replace(PAIR, prompt="r"), VERDICT),
+        (PAIR, Verdict.failed("rm", "down")),
+    ]
+    identities = [recorded(record).identity["records"] for record in changed]
+    assert len({identity["records"], *identities}) == 6
+
+
 def test_pairs_and_verdicts_of_unequal_length_are_refused():
     with pytest.raises(ValueError, match="zip"):
         RecordedRewardModel("rm", [PAIR], [])

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from small_tables import written_pairs
 
 from rewardrouter.errors import CheckpointError
-from rewardrouter.offline.locate import Located
+from rewardrouter.pretrained.locate import Located
 from rewardrouter.router import BayesianRouter, files
 from rewardrouter.router.problems import Problems
 from rewardrouter.state import State, save_state

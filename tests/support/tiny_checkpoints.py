@@ -10,12 +10,21 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertModel,
+    FNetConfig,
+    FNetForSequenceClassification,
+    GPT2Config,
+    GPT2ForSequenceClassification,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2Model,
+    Qwen3Config,
+    Qwen3ForSequenceClassification,
 )
 
 CORPUS = [
@@ -132,3 +141,46 @@ def write_llama(folder: Path, *, template: bool) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+REWARD_MODELS = ("bert", "fnet", "gpt2", "llama", "llama-plain", "llama-pad", "qwen3")
+"""Kinds of :func:`write_reward_model`."""
+
+
+def write_reward_model(folder: Path, kind: str, *, seed: int = 0, num_labels: int = 1) -> Path:
+    """A sequence classifier of two layers with random weights.
+
+    ``bert`` reads pairs and has a padding token; ``fnet`` too, but its scores depend on the padding; ``gpt2`` has
+    absolute positions and neither template nor padding token; ``llama`` a strict template that writes the
+    beginning-of-text token, which its tokenizer adds again, and no padding token; ``llama-plain`` is that without a
+    template; ``llama-pad`` was trained with the end-of-text token as padding; ``qwen3`` has a ChatML template
+    without beginning-of-text, and a padding token.
+    """
+    tokenizer = bert_tokenizer() if kind in ("bert", "fnet") else _reward_tokenizer(kind)
+    # Large initial weights, so that scores differ by more than rounding.
+    settings = {"vocab_size": len(tokenizer), "num_labels": num_labels, "initializer_range": 0.5}
+    torch.manual_seed(seed)
+    _reward_model(kind, settings).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _reward_tokenizer(kind: str) -> PreTrainedTokenizerFast:
+    template = {"qwen3": CHATML, "llama": STRICT, "llama-pad": STRICT}.get(kind)
+    return causal_tokenizer(template, adds_bos=kind.startswith("llama"))
+
+
+def _reward_model(kind: str, settings: dict[str, object]) -> PreTrainedModel:
+    if kind == "bert":
+        return BertForSequenceClassification(BertConfig(max_position_embeddings=128, **settings, **TINY))
+    if kind == "fnet":
+        sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+        return FNetForSequenceClassification(FNetConfig(max_position_embeddings=128, **sizes, **settings))
+    if kind == "gpt2":
+        sizes = {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 4}
+        return GPT2ForSequenceClassification(GPT2Config(bos_token_id=0, eos_token_id=1, **sizes, **settings))
+    more = {"max_position_embeddings": 256, "num_key_value_heads": 2, **settings, **TINY}
+    if kind == "qwen3":
+        return Qwen3ForSequenceClassification(Qwen3Config(pad_token_id=2, head_dim=8, **more))
+    pad = 1 if kind == "llama-pad" else None
+    return LlamaForSequenceClassification(LlamaConfig(pad_token_id=pad, **more))

@@ -66,7 +66,7 @@ def annotate(
     keep_inputs({"--out": out}, {"--pairs": source, "--pool": pool_file, "--router": folder})
 
     from rewardrouter.datasets.pairs import load_pairs
-    from rewardrouter.reward_models.loading import load_pool, pool_files
+    from rewardrouter.reward_models.loading import load_pool, recorded_files
 
     pool, loaded = load_pool(pool_file), load_pairs(source)
     for line in loaded.report.lines():
@@ -82,7 +82,6 @@ def annotate(
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache)
     _check_pool(pool_file, pool.names, router.arms)
-    _, *recordings = pool_files(pool_file)
     annotator = strategy(strategy_name, router, pool, seed=seed)
     manifest = {
         "strategy": strategy_name,
@@ -90,9 +89,11 @@ def annotate(
         "router": _fingerprint(folder / "config.json", folder / "model.safetensors", folder / "arms.json"),
         "rms": list(pool.names),
         "pool": _fingerprint(pool_file),
-        "verdicts": _fingerprint(*recordings),
+        "verdicts": _fingerprint(*recorded_files(pool_file)),
         "pairs": _content(loaded.pairs),
     }
+    if pool.resident:
+        manifest["models"] = {rm: dict(pool.identity(rm)) for rm in pool.resident}
     tally: Counter[str] = Counter()
     make_folder("--out", out.parent)
     with PreferenceWriter(out, manifest) as writer, progress("annotate", len(loaded.pairs)) as advance:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewardrouter.cli.options import no_cache_option
+from rewardrouter.cli.options import names_of, no_cache_option
 from rewardrouter.cli.output import make_folder
 from rewardrouter.errors import UserError, did_you_mean
 from rewardrouter.progress import log
@@ -74,7 +74,7 @@ def fit(
 
     refuse_foreign(out)
     make_folder("--out", out.parent)
-    loaded = load_verdicts(verdicts, _names(rms))
+    loaded = load_verdicts(verdicts, names_of(rms))
     report = loaded.report.lines()
     for line in [*report, *loaded.coverage.lines()]:
         log(line)
@@ -116,10 +116,6 @@ def _settings(
     return load_config(
         OfflineConfig, config_file, given, defaults=frozen_preset() if frozen else full_preset()
     )
-
-
-def _names(rms: str | None) -> list[str] | None:
-    return None if rms is None else [name.strip() for name in rms.split(",") if name.strip()]
 
 
 def _tell(router: BayesianRouter, out: Path, verdicts: str) -> None:

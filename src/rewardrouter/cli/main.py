@@ -26,6 +26,9 @@ from rewardrouter.cli.lazy import LazyCommand, LazyGroup
 from rewardrouter.errors import UserError
 
 COMMANDS = {
+    "collect": LazyCommand(
+        "rewardrouter.cli.collect:collect", "Run every reward model of a pool on every pair."
+    ),
     "fit": LazyCommand("rewardrouter.cli.fit:fit", "Learn from labelled pairs which reward model to trust."),
     "evaluate": LazyCommand(
         "rewardrouter.cli.evaluate:evaluate", "Measure a router and the baselines on labelled pairs."

@@ -18,3 +18,8 @@ router_option = click.option(
 
 no_cache_option = click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
 """``--no-cache``, which a command gets as ``no_cache: bool``."""
+
+
+def names_of(rms: str | None) -> list[str] | None:
+    """Return the names in ``--rms a,b,c``; ``None`` where it is not given."""
+    return None if rms is None else [name.strip() for name in rms.split(",") if name.strip()]

@@ -8,16 +8,17 @@
         source: verdicts.parquet      # relative to this file
         record: GRM-Gemma-2B-rewardmodel-ft
       - name: Skywork
-        kind: recorded
-        source: verdicts.parquet
+        kind: hf
+        source: Skywork/Skywork-Reward-V2-Qwen3-0.6B
 
-An entry without a name, ``{kind: recorded, source: verdicts.parquet}``, stands for
-every RM that the source holds, each under its own name.
+``recorded`` repeats verdicts; an entry of it without a name, ``{kind: recorded, source: verdicts.parquet}``,
+stands for every RM that the source holds, each under its own name. ``hf`` runs a sequence classifier of
+Hugging Face in this process.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -46,8 +47,50 @@ class RecordedConfig(StrictModel):
         return self
 
 
+class HfConfig(StrictModel):
+    """A pointwise reward model: a sequence classifier with one label, loaded with transformers."""
+
+    kind: Literal["hf"] = "hf"
+    """A checkpoint of Hugging Face."""
+
+    name: str = Field(min_length=1)
+    """The RM's name in the pool."""
+
+    source: str = Field(min_length=1)
+    """A folder of ``save_pretrained``, relative to the pool file; where there is none of that name, a hub id."""
+
+    revision: str | None = None
+    """Branch, tag or commit of a hub checkpoint; unset means its default branch."""
+
+    template: Literal["auto", "none"] = "auto"
+    """``auto``: the tokenizer's chat template where it has one; ``none``: the response follows the prompt."""
+
+    system: str | None = Field(default=None, min_length=1)
+    """A system message put before every prompt that has none of its own."""
+
+    max_tokens: int | None = Field(default=None, ge=8)
+    """Tokens of one text, special ones included; unset means what the checkpoint reads, else 2048. A checkpoint
+    that reads fewer limits it."""
+
+    device: str = Field(default="auto", min_length=1)
+    """``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` is ``cuda`` where there is one, else ``cpu``."""
+
+    dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the weights; ``auto`` is fp32 on a CPU, on a GPU bf16 where it has instructions for it, else fp16."""
+
+    batch_tokens: int = Field(default=8192, ge=1)
+    """Tokens of one batch, padding included; a text longer than this is a batch of its own."""
+
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Price of one verdict, in a unit of your own; ``collect`` adds it up."""
+
+
+RewardModelConfig: TypeAlias = Annotated[RecordedConfig | HfConfig, Field(discriminator="kind")]
+"""One entry of a pool file."""
+
+
 class PoolConfig(StrictModel):
     """A pool of reward models."""
 
-    rms: tuple[RecordedConfig, ...] = Field(min_length=1)
+    rms: tuple[RewardModelConfig, ...] = Field(min_length=1)
     """The reward models."""

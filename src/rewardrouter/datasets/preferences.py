@@ -18,6 +18,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rewardrouter.datasets.manifests import differences, read_manifest, write_manifest
 from rewardrouter.errors import DataError
 from rewardrouter.files import AppendOnlyLines, write_atomically
 from rewardrouter.pairs import Label, PreferencePair, Text, as_json, as_messages
@@ -156,9 +157,9 @@ class PreferenceWriter:
             raise DataError(f"{self.path}: exists without {sidecar.name}, so it cannot be resumed; {advice}")
         if self._to_parquet and self.path.exists() and not self._labelled_path.exists():
             raise DataError(f"{self.path}: exists without {self._labelled_path.name}; {advice}")
-        if begun and (changed := _differences(_read_manifest(sidecar), self._manifest)):
+        if begun and (changed := differences(read_manifest(sidecar), self._manifest)):
             raise DataError(f"{self.path}: was begun otherwise: {changed}; {advice}")
-        write_atomically(sidecar, lambda file: _write_json(file, self._manifest))
+        write_manifest(sidecar, self._manifest)
 
     def _write_parquet(self, file: Path) -> None:
         rows = list(self._labelled.rows())
@@ -169,28 +170,3 @@ class PreferenceWriter:
 
 def _form(row: Mapping[str, Any]) -> str:
     return "text" if isinstance(row["prompt"], str) else "chat"
-
-
-def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _read_manifest(sidecar: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(sidecar.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"{sidecar}: broken JSON: {error}; delete the file it belongs to, to begin anew"
-        ) from error
-    return manifest if isinstance(manifest, dict) else {}
-
-
-def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return ``key: X there, Y now`` for each key that differs, or the empty string."""
-    keys = [key for key in {**there, **now} if (key in there, there.get(key)) != (key in now, now.get(key))]
-    return "; ".join(f"{key}: {_shown(there, key)} there, {_shown(now, key)} now" for key in keys)
-
-
-def _shown(manifest: Mapping[str, Any], key: str) -> str:
-    text = json.dumps(manifest[key], ensure_ascii=False) if key in manifest else "nothing"
-    return text if len(text) <= 80 else f"{text[:80]}..."

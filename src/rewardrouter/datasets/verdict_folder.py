@@ -1,4 +1,4 @@
-"""Verdicts of the folder that ``collect`` writes: a row per call, only ever appended.
+"""Reading the folder that ``collect`` writes (``verdict_writer``): a row per call, only ever appended.
 
 ``verdicts/*.parquet`` hold ``pair_id, rm, score_a, score_b, winner, error,
 seconds``, read in the order of their names (numbers by value). A call that
@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.rows import read_rows
 from rewardrouter.datasets.verdict_cells import Recording, read_recording
 from rewardrouter.errors import DataError
+from rewardrouter.verdicts import Verdict
 
 PAIRS, VERDICTS, MANIFEST = "pairs.parquet", "verdicts", "manifest.json"
 """What the folder holds."""
@@ -53,13 +54,16 @@ def folder_answers(
     """
     names = dict.fromkeys(_manifest_rms(folder / MANIFEST))
     calls: dict[tuple[str, str], Recording] = {}
-    for call in _calls(folder):
+    files = part_files(folder)
+    if not files:
+        raise DataError(f"{folder}: no {VERDICTS}/*.parquet in it; `rewardrouter collect` writes them")
+    for call in read_calls(files):
         pair_id, rm = call.key
         names[rm] = None
         earlier, later = calls.get(call.key), call.recording
         if pair_id not in known:
             report.add("unknown_pair", f"{pair_id} ({rm})")
-        elif earlier is None or earlier.verdict.winner is None:
+        elif earlier is None or not stands(earlier.verdict):
             calls[call.key] = later
         elif later.verdict.winner not in (None, earlier.verdict.winner):
             report.add("conflicting_verdicts", f"{pair_id} ({rm})")
@@ -67,17 +71,31 @@ def folder_answers(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """One row of the log: pair id and RM, and what came of it."""
 
     key: tuple[str, str]
     recording: Recording
 
 
-def _calls(folder: Path) -> Iterator[_Call]:
-    files = sorted((folder / VERDICTS).glob("*.parquet"), key=_order)
-    if not files:
-        raise DataError(f"{folder}: no {VERDICTS}/*.parquet in it; `rewardrouter collect` writes them")
+def stands(verdict: Verdict) -> bool:
+    """Tell whether a verdict is final: a failed call may be made again, and the later row counts."""
+    return verdict.winner is not None
+
+
+def part_files(folder: Path) -> list[Path]:
+    """Return the files of calls in a folder, in the order in which they were written."""
+    return sorted((folder / VERDICTS).glob("*.parquet"), key=_order)
+
+
+def read_calls(files: Iterable[Path]) -> Iterator[Call]:
+    """Yield every call in some files, in order.
+
+    Raises
+    ------
+    DataError
+        If a file is broken or lacks a column.
+    """
     for file in files:
         for number, row in enumerate(read_rows(file), start=1):
             missing = [column for column in _REQUIRED if column not in row]
@@ -87,7 +105,7 @@ def _calls(folder: Path) -> Iterator[_Call]:
                 raise DataError(f"{file}, row {number}: pair_id or rm is missing; remove the row")
             rm = str(row["rm"])
             answer = (row.get(name) for name in ("winner", "score_a", "score_b", "error", "seconds"))
-            yield _Call((str(row["pair_id"]), rm), read_recording(rm, *answer))
+            yield Call((str(row["pair_id"]), rm), read_recording(rm, *answer))
 
 
 def _order(file: Path) -> list[tuple[int, str]]:

@@ -11,22 +11,16 @@ Weights are held in float32, whatever they were saved in.
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from rewardrouter.config.encoder import EncoderConfig
-from rewardrouter.errors import CheckpointError
-from rewardrouter.offline.locate import locate, one_line
+from rewardrouter.errors import CheckpointError, one_line
+from rewardrouter.offline.locate import locate
 from rewardrouter.offline.pooling import Kind
-
-_UNLIMITED = 1_000_000
-"""A tokenizer without a length limit says so with a huge number."""
+from rewardrouter.pretrained.loading import max_length, quiet_transformers, resolve_device, vocabulary_size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,31 +61,11 @@ def load_encoder_checkpoint(config: EncoderConfig) -> EncoderCheckpoint:
         tokenizer=tokenizer,
         kind=probe.kind,
         identity=located.identity,
-        max_length=_max_length(model, tokenizer),
+        max_length=max_length(model, tokenizer),
         pad_id=_pad_id(model, tokenizer),
         hidden_size=probe.hidden_size,
         n_states=probe.n_states,
     )
-
-
-def resolve_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` is cuda where there is one, else cpu.
-
-    Raises
-    ------
-    CheckpointError
-        If this machine has no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise CheckpointError(
-            f"encoder device {name!r} cannot be used: {one_line(error)}. Use cpu or auto"
-        ) from error
-    return device
 
 
 def _load(name: str, folder: Path, code: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -128,7 +102,7 @@ class _Probe:
 
 def _probe(name: str, model: PreTrainedModel) -> _Probe:
     """Learn from one small forward pass what kind of encoder it is."""
-    ids = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]]) % _vocabulary(model)
+    ids = torch.tensor([[1, 2, 3, 4, 5], [1, 2, 3, 4, 6]]) % vocabulary_size(model)
     try:
         with torch.inference_mode():
             output = model(input_ids=ids, attention_mask=torch.ones_like(ids), output_hidden_states=True)
@@ -142,39 +116,9 @@ def _probe(name: str, model: PreTrainedModel) -> _Probe:
     return _Probe("bidirectional" if moved else "causal", last.shape[-1], len(states))
 
 
-def _max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """Return the shorter of the model's and the tokenizer's limit."""
-    limits = [int(tokenizer.model_max_length)]
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions:
-        table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
-        padding = getattr(table, "padding_idx", None)  # RoBERTa and its kin count positions from there on
-        limits.append(int(positions) - (0 if padding is None else int(padding) + 1))
-    limits = [limit for limit in limits if 0 < limit < _UNLIMITED]
-    return min(limits, default=None)
-
-
 def _pad_id(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """Return a token that the model has an embedding for; some tokenizers add a padding token without one."""
     for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id):
-        if isinstance(token, int) and token < _vocabulary(model):
+        if isinstance(token, int) and token < vocabulary_size(model):
             return token
     return 0
-
-
-def _vocabulary(model: PreTrainedModel) -> int:
-    return int(model.config.get_text_config().vocab_size)
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Load and save without transformers' bars and its table of weights that are left over (an unused head)."""
-    bars, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    transformers_logging.set_verbosity(logging.ERROR)
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ training (tensors, with gradients).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,15 +25,13 @@ from transformers import PreTrainedModel
 from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.errors import ConfigError
 from rewardrouter.offline.cache import EmbeddingCache, setting_key
-from rewardrouter.offline.checkpoint import (
-    EncoderCheckpoint,
-    load_encoder_checkpoint,
-    quiet_transformers,
-)
+from rewardrouter.offline.checkpoint import EncoderCheckpoint, load_encoder_checkpoint
 from rewardrouter.offline.pooling import Pooling, RegionMasks, pool, resolve_poolings
 from rewardrouter.offline.prepared import PreparedPairs, prepare_pairs
 from rewardrouter.offline.text import TokenText, layout_for
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.pretrained.batches import length_batches
+from rewardrouter.pretrained.loading import quiet_transformers
 
 Progress = Callable[[int, int], None]
 """Told how many texts are done, and of how many."""
@@ -202,28 +200,6 @@ class PairEncoder:
             output = self.model(**inputs, output_hidden_states=inner)
         states = output.hidden_states if inner else (output.last_hidden_state,)
         return pool(states, masks, self._poolings)
-
-
-def length_batches(
-    lengths: Sequence[int], rows: npt.NDArray[np.int64], batch_tokens: int
-) -> Iterator[npt.NDArray[np.int64]]:
-    """Yield ``rows`` in batches of similar length, the longest first, equal lengths in the order given.
-
-    Parameters
-    ----------
-    lengths
-        Tokens of every text.
-    rows
-        ``int64 [R]``: the texts wanted.
-    batch_tokens
-        The most tokens of a batch, padding included; a longer text is a batch of its own.
-    """
-    order = rows[np.argsort([-lengths[row] for row in rows], kind="stable")] if len(rows) else rows
-    start = 0
-    while start < len(order):
-        size = max(1, batch_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
 
 
 def resolve_precision(

@@ -28,6 +28,7 @@ from transformers import PreTrainedTokenizerBase
 from rewardrouter.errors import CheckpointError
 from rewardrouter.offline.pooling import Kind
 from rewardrouter.pairs import Message, Text, as_messages
+from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, render
 
 _PROBE = "REWARDROUTER-RESPONSE"
 """Stands for the response when a template is asked what comes before and after it."""
@@ -117,15 +118,11 @@ class TextLayout:
 
     def prompt_text(self, prompt: Text) -> PromptText:
         """Return the prompt as it will be tokenised."""
-        turns = [f"{m.role.capitalize()}: {m.content}\n\n" for m in _messages(prompt)]
-        return PromptText("".join(turns) + "Assistant: ")
+        return PromptText(dialogue(_messages(prompt)))
 
     def response_text(self, response: Text) -> str:
         """Return the response as it will be tokenised: the answer, then further turns with their roles."""
-        messages = _clean(as_messages(response, "assistant"))
-        if messages and messages[0].role == "assistant":
-            return "\n".join([messages[0].content, *_with_roles(messages[1:])])
-        return "\n".join(_with_roles(messages))
+        return answer_text(clean(as_messages(response, "assistant")))
 
     def tokenize(self, texts: Sequence[str]) -> Iterator[npt.NDArray[np.int32]]:
         """Yield the ids of each text, without special tokens."""
@@ -182,7 +179,7 @@ class PairLayout(TextLayout):
 
     def prompt_text(self, prompt: Text) -> PromptText:
         """Return plain text as it is, a conversation with its roles."""
-        return PromptText(_plain(_messages(prompt)))
+        return PromptText(plain(_messages(prompt)))
 
     def _segment(self, answer: int, length: int) -> int:
         return answer if self._typed else length
@@ -204,7 +201,7 @@ class TemplateLayout(TextLayout):
         except jinja2.TemplateError as error:
             rejected = str(error)
         try:
-            return PromptText(self._around((Message("user", _plain(messages)),))[0], rejected)
+            return PromptText(self._around((Message("user", plain(messages)),))[0], rejected)
         except jinja2.TemplateError as error:
             raise CheckpointError(
                 f"the encoder's chat template rejects even one user message: {error}"
@@ -212,12 +209,8 @@ class TemplateLayout(TextLayout):
 
     def _around(self, messages: Sequence[Message]) -> tuple[str, str]:
         """Return what the template writes before and after the response."""
-        turns = [{"role": m.role, "content": m.content} for m in (*messages, Message("assistant", _PROBE))]
-        try:
-            rendered = self.tokenizer.apply_chat_template(turns, tokenize=False)
-        except (TypeError, ValueError) as error:  # a template's own slips, and transformers' refusals
-            raise jinja2.TemplateError(str(error)) from error
-        before, found, after = str(rendered).rpartition(_PROBE)
+        rendered = render(self.tokenizer, (*messages, Message("assistant", _PROBE)))
+        before, found, after = rendered.rpartition(_PROBE)
         if not found:
             raise jinja2.TemplateError("it does not write the assistant's answer")
         return before, after
@@ -239,29 +232,7 @@ def layout_for(tokenizer: PreTrainedTokenizerBase, kind: Kind) -> TextLayout:
 
 
 def _messages(prompt: Text) -> tuple[Message, ...]:
-    return _clean(as_messages(prompt, "user"))
-
-
-def _plain(messages: Sequence[Message]) -> str:
-    """Return one user message as its text, anything else with its roles."""
-    if len(messages) == 1 and messages[0].role == "user":
-        return messages[0].content
-    return "\n".join(_with_roles(messages))
-
-
-def _with_roles(messages: Sequence[Message]) -> list[str]:
-    return [f"{message.role}: {message.content}" for message in messages]
-
-
-def _clean(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Return the messages as valid Unicode: surrogate pairs joined, lone surrogates replaced.
-
-    JSON may hold them, tokenizers refuse them.
-    """
-    return tuple(
-        Message(message.role, message.content.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-        for message in messages
-    )
+    return clean(as_messages(prompt, "user"))
 
 
 def _find(part: Sequence[int], whole: Sequence[int]) -> int:

@@ -22,9 +22,8 @@ from transformers import (
 )
 
 from rewardrouter.config.policy import PolicyConfig
-from rewardrouter.errors import CheckpointError, ConfigError
-from rewardrouter.offline.checkpoint import quiet_transformers
-from rewardrouter.offline.locate import one_line
+from rewardrouter.errors import CheckpointError, ConfigError, one_line
+from rewardrouter.pretrained.loading import quiet_transformers
 
 _DROPOUTS = ("dropout", "pdrop")
 """Parts of the names under which configurations hold probabilities of dropout."""
@@ -106,8 +105,8 @@ def _load(
     source = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-            settings = AutoConfig.from_pretrained(source, revision=revision)
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+            settings = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
             _without_dropout(settings)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source,
@@ -115,6 +114,7 @@ def _load(
                 config=settings,
                 dtype=dtype,
                 use_safetensors=True,
+                trust_remote_code=False,
                 output_loading_info=True,
             )
     # A checkpoint can be broken, or be out of reach, in as many ways as there are files in it; transformers,

@@ -21,8 +21,6 @@ import torch
 
 from rewardrouter.config.policy import PolicyConfig
 from rewardrouter.errors import CheckpointError
-from rewardrouter.offline.checkpoint import resolve_device
-from rewardrouter.offline.encoder import length_batches
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.policies.checkpoint import (
     PolicyCheckpoint,
@@ -37,6 +35,8 @@ from rewardrouter.policies.optimiser import Optimiser
 from rewardrouter.policies.prepared import PreparedPairs
 from rewardrouter.policies.scoring import ResponseScorer
 from rewardrouter.policies.tokens import PolicyLayout
+from rewardrouter.pretrained.batches import length_batches
+from rewardrouter.pretrained.loading import resolve_device
 from rewardrouter.state import State
 
 Rows = npt.NDArray[np.int64]

@@ -21,11 +21,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from rewardrouter.config.policy import SmallPolicyConfig
 from rewardrouter.errors import CheckpointError
-from rewardrouter.offline.checkpoint import quiet_transformers
 from rewardrouter.pairs import PreferencePair, as_messages, digest
 from rewardrouter.policies.language_model import train_language_model, unigram_entropy
 from rewardrouter.policies.small_tokenizer import learn_tokenizer
 from rewardrouter.policies.tokens import Ids, PolicyLayout
+from rewardrouter.pretrained.loading import quiet_transformers
 
 FORMAT = "rewardrouter small policy 1"
 """To be raised when the same settings and texts would give another policy."""

@@ -18,8 +18,8 @@ recording of either. An implementation is a name and one method::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.verdicts import Verdict
@@ -40,3 +40,23 @@ class RewardModel(Protocol):
         exception and never a missing entry. Exchanging the two responses of a
         pair exchanges the winner.
         """
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A reward model that can say exactly which one it is, for manifests."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """JSON values that decide its verdicts, and ``source``, where it was found, which does not."""
+
+
+@runtime_checkable
+class Resident(Protocol):
+    """A reward model that holds memory while it is used, and counts what it reads."""
+
+    def unload(self) -> None:
+        """Give the memory back; a later call takes it again."""
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know of what it has read, a line each."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.reward_models.base import RewardModel
+from rewardrouter.reward_models.base import Identified, Resident, RewardModel
 from rewardrouter.verdicts import Verdict
 
 
@@ -33,6 +34,11 @@ class RewardModelPool:
         """The names, in the order of the pool."""
         return tuple(self._models)
 
+    @property
+    def resident(self) -> tuple[str, ...]:
+        """The names of those that run here and hold memory while they do."""
+        return tuple(name for name, model in self._models.items() if isinstance(model, Resident))
+
     def __len__(self) -> int:
         return len(self._models)
 
@@ -44,13 +50,22 @@ class RewardModelPool:
         ConfigError
             If a name is not in the pool.
         """
-        for name in names:
-            if name not in self._models:
-                raise ConfigError(
-                    f"the pool has no reward model {name!r}.{did_you_mean(name, self._models)}"
-                    f" It holds: {', '.join(self._models)}"
-                )
-        return RewardModelPool(self._models[name] for name in names)
+        return RewardModelPool(self._models[name] for name in check_names(names, known=self._models))
+
+    def identity(self, rm: str) -> Mapping[str, Any]:
+        """Return what an RM says it is, or its class where it says nothing."""
+        model = self._models[rm]
+        if isinstance(model, Identified):
+            return model.identity
+        return {"kind": f"{type(model).__module__}.{type(model).__qualname__}"}
+
+    def unload(self, rm: str) -> list[str]:
+        """Let an RM give its memory back; return what it has to say of the texts that it read."""
+        model = self._models[rm]
+        if not isinstance(model, Resident):
+            return []
+        model.unload()
+        return model.notes()
 
     def judge(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict]:
         """Ask one RM, and hold it to its contract.
@@ -68,3 +83,21 @@ class RewardModelPool:
             if verdict.rm != rm:
                 raise RuntimeError(f"{rm} answered in the name of {verdict.rm}")
         return verdicts
+
+
+def check_names(names: Iterable[str], *, known: Iterable[str]) -> tuple[str, ...]:
+    """Return ``names``, those of reward models that are known.
+
+    Raises
+    ------
+    ConfigError
+        If one is not.
+    """
+    wanted, there = tuple(names), tuple(known)
+    for name in wanted:
+        if name not in there:
+            raise ConfigError(
+                f"the pool has no reward model {name!r}.{did_you_mean(name, there)}"
+                f" It holds: {', '.join(there)}"
+            )
+    return wanted

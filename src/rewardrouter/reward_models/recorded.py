@@ -9,10 +9,11 @@ text that happens to share an id.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rewardrouter.pairs import PreferencePair, Text
+from rewardrouter.pairs import PreferencePair, Text, digest
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.verdicts import Verdict, VerdictTable, Winner
 
@@ -52,6 +53,19 @@ class RecordedRewardModel:
         self._records: dict[_Key, list[_Record]] = {}
         for pair, verdict in zip(pairs, verdicts, strict=True):
             self._records.setdefault(_key(pair), []).append(_Record(pair.id, pair.response_a, verdict))
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """A digest of every record."""
+        found = hashlib.sha256()
+        for (prompt, responses), records in self._records.items():
+            for record in records:
+                verdict = dataclasses.replace(record.verdict, rm="")
+                other = next((text for text in responses if text != record.response_a), record.response_a)
+                found.update(
+                    repr((digest(prompt, record.response_a, other), record.pair_id, verdict)).encode()
+                )
+        return {"kind": "recorded", "records": f"sha256:{found.hexdigest()}"}
 
     def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
         """Return the recorded verdict of each pair; a failed one where nothing was recorded."""

@@ -29,11 +29,11 @@ import rewardrouter
 from rewardrouter.config.base import validate
 from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.config.offline import OfflineConfig
-from rewardrouter.errors import CheckpointError, ConfigError
+from rewardrouter.errors import CheckpointError, ConfigError, one_line
 from rewardrouter.offline.encoder import PairEncoder
 from rewardrouter.offline.features import PairFeatures
 from rewardrouter.offline.fusion import LinearFusion, MlpFusion
-from rewardrouter.offline.locate import locate, one_line
+from rewardrouter.offline.locate import locate
 from rewardrouter.offline.model import Heads, OfflineModel
 from rewardrouter.offline.surrogates import Surrogates
 from rewardrouter.offline.validation import Validation

@@ -1,0 +1,60 @@
+"""A conversation as one text: by a tokenizer's chat template, or with its roles written out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jinja2
+from transformers import PreTrainedTokenizerBase
+
+from rewardrouter.pairs import Message
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
+    """Return the conversation as the tokenizer's chat template writes it.
+
+    Raises
+    ------
+    jinja2.TemplateError
+        If the template rejects the conversation or does not work.
+    """
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False))
+    except (TypeError, ValueError) as error:  # a template's own slips, and transformers' refusals
+        raise jinja2.TemplateError(str(error)) from error
+
+
+def plain(messages: Sequence[Message]) -> str:
+    """Return one user message as its text, anything else as ``role: content``, a line each."""
+    if len(messages) == 1 and messages[0].role == "user":
+        return messages[0].content
+    return "\n".join(_with_roles(messages))
+
+
+def dialogue(messages: Sequence[Message]) -> str:
+    r"""Return ``User: ...\n\n`` for every message, then ``Assistant:`` and a space, for an answer to follow."""
+    turns = [f"{message.role.capitalize()}: {message.content}\n\n" for message in messages]
+    return "".join(turns) + "Assistant: "
+
+
+def answer_text(messages: Sequence[Message]) -> str:
+    """Return a response's text: the assistant's answer, then further turns with their roles."""
+    if messages and messages[0].role == "assistant":
+        return "\n".join([messages[0].content, *_with_roles(messages[1:])])
+    return "\n".join(_with_roles(messages))
+
+
+def clean(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return the messages as valid Unicode: surrogate pairs joined, lone surrogates replaced.
+
+    JSON may hold them, tokenizers refuse them.
+    """
+    return tuple(
+        Message(message.role, message.content.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        for message in messages
+    )
+
+
+def _with_roles(messages: Sequence[Message]) -> list[str]:
+    return [f"{message.role}: {message.content}" for message in messages]

@@ -1,0 +1,116 @@
+"""Every reward model of a pool on every pair, one model after the other, so that one is in memory at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from rewardrouter.datasets.pairs import LoadedPairs
+from rewardrouter.datasets.verdict_folder import stands
+from rewardrouter.datasets.verdict_writer import VerdictWriter
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.progress import log, progress
+from rewardrouter.reward_models.pool import RewardModelPool
+from rewardrouter.verdicts import Verdict
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tally:
+    """What has been collected of one RM, in this run and before."""
+
+    rm: str
+    calls_now: int
+    """Calls made in this run, repeated ones included."""
+    verdicts: int
+    """Pairs with an answer: A, B or a tie."""
+    ties: int
+    failures: int
+    """Pairs whose call failed."""
+    reason: str | None
+    """The commonest reason of a failure."""
+    accuracy: float | None
+    """Share of labelled pairs with the right answer among those answered A or B; ``None`` without any."""
+    seconds_per_1000: float | None
+    """Seconds of 1,000 pairs, as the calls took; ``None`` where no call says."""
+
+
+def collect_verdicts(
+    pool: RewardModelPool, loaded: LoadedPairs, writer: VerdictWriter, *, chunk: int, retries: int = 0
+) -> list[Tally]:
+    """Ask every RM about every pair on which it has no verdict yet.
+
+    Pairs are asked in chunks of the file's order, each on disk before the next is begun. The chunks do not depend
+    on what is there already, so a run that was killed asks what was in flight again in the same way.
+
+    Parameters
+    ----------
+    pool, loaded
+        The RMs and the pairs.
+    writer
+        An open one, of these pairs and at least these RMs.
+    chunk
+        Pairs of one call.
+    retries
+        How often calls that fail in this run are made again before the next RM.
+
+    Raises
+    ------
+    DataError
+        If a chunk cannot be written.
+    CheckpointError
+        If an RM's weights cannot be loaded.
+    """
+    return [_collect_one(pool, rm, loaded, writer, chunk, retries) for rm in pool.names]
+
+
+def _collect_one(
+    pool: RewardModelPool, rm: str, loaded: LoadedPairs, writer: VerdictWriter, chunk: int, retries: int
+) -> Tally:
+    calls = 0
+    try:
+        for attempt in range(1 + retries):
+            chunks = _unanswered(loaded.pairs, writer.verdicts(rm), chunk)
+            asked = sum(len(pairs) for pairs in chunks)
+            if not asked:
+                break
+            if not attempt and asked < len(loaded.pairs):
+                log(
+                    f"{rm}: {len(loaded.pairs) - asked:,} of {len(loaded.pairs):,} pairs are answered already"
+                )
+            with progress(f"retry {rm}" if attempt else rm, asked) as advance:
+                for pairs in chunks:
+                    writer.append(pairs, pool.judge(rm, pairs))
+                    advance(len(pairs))
+            calls += asked
+    finally:
+        notes = pool.unload(rm)
+    for note in notes:
+        log(note)
+    return _tally(rm, calls, loaded, writer.verdicts(rm))
+
+
+def _unanswered(
+    pairs: Sequence[PreferencePair], verdicts: Mapping[str, Verdict], chunk: int
+) -> list[list[PreferencePair]]:
+    """Return the pairs without a verdict, in chunks that cut the file at the same places whatever is missing."""
+    cut = (pairs[start : start + chunk] for start in range(0, len(pairs), chunk))
+    missing = ([p for p in part if p.id not in verdicts or not stands(verdicts[p.id])] for part in cut)
+    return [part for part in missing if part]
+
+
+def _tally(rm: str, calls: int, loaded: LoadedPairs, verdicts: Mapping[str, Verdict]) -> Tally:
+    found = [verdicts[pair.id] for pair in loaded.pairs]
+    reasons = Counter(verdict.error for verdict in found if verdict.error is not None)
+    right = [v.label == label for v, label in zip(found, loaded.labels, strict=True) if v.label and label]
+    seconds = [verdict.seconds for verdict in found if verdict.seconds is not None]
+    return Tally(
+        rm=rm,
+        calls_now=calls,
+        verdicts=sum(map(stands, found)),
+        ties=sum(verdict.winner == "tie" for verdict in found),
+        failures=sum(reasons.values()),
+        reason=reasons.most_common(1)[0][0] if reasons else None,
+        accuracy=sum(right) / len(right) if right else None,
+        seconds_per_1000=1000 * sum(seconds) / len(seconds) if seconds else None,
+    )

@@ -1,0 +1,189 @@
+"""How a prompt and one response stand before a pointwise reward model, as token ids.
+
+As those who publish reward models score a conversation: it is written as one text, prompt and response
+together, and that text is tokenised. There are three forms:
+
+* the tokenizer's chat template, the response being the assistant's turn;
+* without a template, for a tokenizer with a separator (BERT-like), its own pair ``[CLS] prompt [SEP] response [SEP]``;
+* without a template otherwise, the response directly after the prompt. Nothing is written behind it but what the
+  tokenizer itself adds.
+
+Without a template a single user message is its text; a conversation has its roles written out. Where a template
+rejects a conversation (a system message, roles that do not alternate), it is handed one user message with the
+roles written out. A tokenizer that adds a beginning-of-text token which the template wrote already would
+double it: one is kept.
+
+A text that is too long loses tokens from where the prompt begins (behind system messages and what the template
+writes before it) and, where the prompt is not enough, from the beginning of the response. The response's end
+always stays: that is where a causal classifier reads its score.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerBase
+
+from rewardrouter.errors import one_line
+from rewardrouter.pairs import Message, Text, as_messages
+from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, render
+
+_PROBE = "\N{BLACK SQUARE}"
+"""Stands for the prompt when it is asked what comes before it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class TokenText:
+    """A prompt with one response as a reward model reads it.
+
+    ``ids`` is ``int32 [T]``, T >= 1, special tokens included; ``types`` is ``int32 [T]``, the token types of a
+    BERT-like pair, ``None`` where all are 0.
+    """
+
+    ids: npt.NDArray[np.int32]
+    types: npt.NDArray[np.int32] | None
+    tokens_cut: int
+    """Tokens left out because the text was too long."""
+    rewritten: bool
+    """Whether the template rejected the roles as they were."""
+
+    @property
+    def content(self) -> bytes:
+        """All that the reward model sees, as bytes."""
+        types = np.zeros_like(self.ids) if self.types is None else self.types
+        return np.stack([self.ids, types]).tobytes()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a text cannot be put before the reward model."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Written:
+    """A text before it is tokenised: one string, or the two of a pair."""
+
+    first: str
+    second: str | None = None
+    rewritten: bool = False
+
+
+class TextFormat:
+    """Turns prompts and responses into token ids for one reward model.
+
+    Parameters
+    ----------
+    tokenizer
+        Of the reward model.
+    template, system
+        As in :class:`rewardrouter.config.pool.HfConfig`.
+    max_tokens
+        Tokens of a text, special ones included.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        template: Literal["auto", "none"],
+        system: str | None,
+        max_tokens: int,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._system = system
+        self._max_tokens = max_tokens
+        self._chat = template == "auto" and bool(tokenizer.chat_template)
+        self._pair = not self._chat and None not in (tokenizer.cls_token, tokenizer.sep_token)
+        self._typed = "token_type_ids" in tokenizer.model_input_names
+
+    @property
+    def name(self) -> str:
+        """Names the form: ``chat:`` and a digest of the template, ``pair`` or ``plain``."""
+        if not self._chat:
+            return "pair" if self._pair else "plain"
+        written = json.dumps(self._tokenizer.chat_template, sort_keys=True)
+        return f"chat:{hashlib.sha256(written.encode()).hexdigest()[:16]}"
+
+    def tokens(self, texts: Sequence[tuple[Text, Text]]) -> list[TokenText | Unreadable]:
+        """Return the token ids of each prompt with its response."""
+        found: list[TokenText | Unreadable] = []
+        written = [self._written(prompt, response) for prompt, response in texts]
+        encoded = iter(self._encode([text for text in written if isinstance(text, _Written)]))
+        for (prompt, response), text in zip(texts, written, strict=True):
+            if isinstance(text, Unreadable):
+                found.append(text)
+                continue
+            ids = next(encoded)
+            excess = max(0, ids.shape[1] - self._max_tokens)
+            if excess:
+                head = min(self._head(prompt, response, ids[0]), self._max_tokens // 2)
+                ids = np.concatenate([ids[:, :head], ids[:, head + excess :]], axis=1)
+            if not ids.shape[1]:
+                found.append(Unreadable("prompt and response are empty: there is no token to read"))
+            else:
+                found.append(TokenText(ids[0], ids[1] if ids[1].any() else None, excess, text.rewritten))
+        return found
+
+    def _written(self, prompt: Text, response: Text) -> _Written | Unreadable:
+        messages = clean(as_messages(prompt, "user"))
+        if self._system is not None and all(message.role != "system" for message in messages):
+            messages = (Message("system", self._system), *messages)
+        turns = clean(as_messages(response, "assistant"))
+        if self._pair:
+            return _Written(plain(messages), answer_text(turns))
+        if not self._chat:
+            alone = len(messages) == 1 and messages[0].role == "user"
+            return _Written((messages[0].content if alone else dialogue(messages)) + answer_text(turns))
+        try:
+            return _Written(render(self._tokenizer, (*messages, *turns)))
+        except jinja2.TemplateError:
+            pass
+        one = (Message("user", plain(messages)), Message("assistant", answer_text(turns)))
+        try:
+            return _Written(render(self._tokenizer, one), rewritten=True)
+        except jinja2.TemplateError as error:
+            return Unreadable(f"the chat template rejects even one user message: {one_line(error)}")
+
+    def _encode(self, texts: Sequence[_Written]) -> list[npt.NDArray[np.int32]]:
+        """Return ``int32 [2, T]`` for each text: its ids and token types."""
+        if not texts:
+            return []
+        second: Any = [text.second for text in texts] if self._pair else None
+        encoded = self._tokenizer(
+            [text.first for text in texts],
+            second,
+            return_attention_mask=False,
+            return_token_type_ids=self._typed,
+            verbose=False,
+        )
+        rows = []
+        for number, ids in enumerate(encoded["input_ids"]):
+            types = encoded["token_type_ids"][number] if self._typed else [0] * len(ids)
+            row = np.array([ids, types], np.int32)
+            start = self._tokenizer.bos_token_id
+            doubled = start is not None and ids[:2] == [start, start]
+            rows.append(row[:, 1:] if doubled else row)
+        return rows
+
+    def _head(self, prompt: Text, response: Text, ids: npt.NDArray[np.int32]) -> int:
+        """Return how many tokens stand before the prompt: those that stay whatever it says."""
+        messages = list(as_messages(prompt, "user"))
+        place = next((n for n, message in enumerate(messages) if message.role != "system"), None)
+        if place is None:
+            return 0
+        messages[place] = dataclasses.replace(messages[place], content=_PROBE)
+        written = self._written(tuple(messages), response)
+        if isinstance(written, Unreadable):
+            return 0
+        probe = self._encode([written])[0][0]
+        shorter = min(len(probe), len(ids))
+        differs = np.flatnonzero(probe[:shorter] != ids[:shorter])
+        return int(differs[0]) if len(differs) else shorter

@@ -1,0 +1,7 @@
+"""One thread: tiny models gain nothing from more."""
+
+from __future__ import annotations
+
+import torch
+
+torch.set_num_threads(1)

@@ -1,0 +1,115 @@
+"""Every reward model on every pair: what is asked, when, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from rewardrouter.datasets.pairs import LoadedPairs
+from rewardrouter.datasets.report import RowReport
+from rewardrouter.datasets.verdict_folder import part_files, read_calls
+from rewardrouter.datasets.verdict_writer import VerdictWriter
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models import RewardModelPool
+from rewardrouter.reward_models.collecting import Tally, collect_verdicts
+from rewardrouter.verdicts import Verdict
+
+N = 10
+PAIRS = tuple(PreferencePair(f"p{n}", f"q{n}", "x", "y") for n in range(N))
+LOADED = LoadedPairs(PAIRS, ("A", "B") * (N // 2), RowReport(), "ours", tuple(range(N)))
+EVENTS: list[str] = []
+
+
+class Model:
+    """Answers A in half a second per pair, and writes down what it is asked."""
+
+    def __init__(self, name: str, fails: Callable[[PreferencePair, int], bool] = lambda *_: False) -> None:
+        self.name = name
+        self.asked: list[list[str]] = []
+        self._fails = fails
+
+    def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+        EVENTS.append(f"{self.name} judges")
+        self.asked.append([pair.id for pair in pairs])
+        return [self._answer(pair) for pair in pairs]
+
+    def _answer(self, pair: PreferencePair) -> Verdict:
+        times = sum(pair.id in call for call in self.asked)
+        if self._fails(pair, times):
+            return Verdict.failed(self.name, "down", 0.5)
+        return Verdict(self.name, "tie" if pair.id == "p9" else "A", 1.0, 1.0, None, 0.5)
+
+    def unload(self) -> None:
+        EVENTS.append(f"{self.name} unloads")
+
+    def notes(self) -> list[str]:
+        return [f"{self.name} has read"]
+
+
+def run(out: Path, *models: Model, chunk: int = 4, retries: int = 0) -> list[Tally]:
+    pool = RewardModelPool(models)
+    with VerdictWriter(out, LOADED, {rm: pool.identity(rm) for rm in pool.names}) as writer:
+        return collect_verdicts(pool, LOADED, writer, chunk=chunk, retries=retries)
+
+
+def test_one_model_after_the_other_in_chunks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    EVENTS.clear()
+    one, two = Model("one"), Model("two")
+    run(tmp_path, one, two)
+    ids = [pair.id for pair in PAIRS]
+    assert one.asked == two.asked == [ids[:4], ids[4:8], ids[8:]]
+    assert [*["one judges"] * 3, "one unloads", *["two judges"] * 3, "two unloads"] == EVENTS
+    told = capsys.readouterr().err
+    assert "one: 10/10 | " in told
+    assert "two has read" in told
+    assert len(part_files(tmp_path)) == 6
+
+
+def test_what_is_answered_is_not_asked_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, Model("one"))
+    one, two = Model("one"), Model("two")
+    first, second = run(tmp_path, one, two)
+    assert (one.asked, first.calls_now, first.verdicts) == ([], 0, N)
+    assert second.calls_now == N
+    assert run(tmp_path, Model("two"))[0].calls_now == 0
+    assert len(list(read_calls(part_files(tmp_path)))) == 2 * N
+
+
+def test_failures_are_asked_again_by_the_next_run_in_chunks_of_the_file(tmp_path: Path) -> None:
+    fails = Model("one", lambda pair, _: pair.id in ("p1", "p5", "p6"))
+    (tally,) = run(tmp_path, fails)
+    assert (tally.failures, tally.verdicts, tally.reason) == (3, 7, "down")
+    again = Model("one")
+    (tally,) = run(tmp_path, again)
+    assert again.asked == [["p1"], ["p5", "p6"]]
+    assert (tally.failures, tally.verdicts, tally.reason) == (0, N, None)
+
+
+def test_or_in_the_same_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    heals = Model("one", lambda pair, times: times < {"p1": 2, "p5": 3, "p6": 9}.get(pair.id, 0))
+    (tally,) = run(tmp_path, heals, retries=3)
+    assert heals.asked[3:] == [["p1"], ["p5", "p6"], ["p5", "p6"], ["p6"]]
+    assert (tally.failures, tally.calls_now) == (1, N + 6)
+    assert "retry one: 3/3" in capsys.readouterr().err
+
+
+def test_what_is_told(tmp_path: Path) -> None:
+    (tally,) = run(tmp_path, Model("one", lambda pair, _: pair.id == "p0"))
+    right = sum(label == "A" for label in LOADED.labels[1:9])
+    assert tally == Tally("one", N, 9, 1, 1, "down", right / 8, 500.0)
+
+
+def test_an_exception_gives_the_memory_back_and_keeps_what_was_written(tmp_path: Path) -> None:
+    class Breaks(Model):
+        def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+            if len(self.asked) == 2:
+                raise KeyboardInterrupt
+            return super().judge(pairs)
+
+    EVENTS.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Breaks("one"))
+    assert EVENTS[-1] == "one unloads"
+    assert len(list(read_calls(part_files(tmp_path)))) == 8
