@@ -72,7 +72,7 @@ def figures(own: StrategyRecords, reference: StrategyRecords, windows: int) -> R
         likelihood_auc_end=_mean(own, "likelihood_auc_end"),
         arm_share=_shares([batch for unit in own.metrics for batch in unit]),
         curves=_curves(own, windows),
-        failures=failures(per_quarter, late_shares, own.strategy.routes),
+        failures=failures(per_quarter, late_shares, routes=own.strategy.routes, learns=own.strategy.learns),
         seconds={
             phase: float(np.median([batch["seconds"][phase] for unit in own.metrics for batch in unit]))
             for phase in own.metrics[0][0]["seconds"]

@@ -4,8 +4,9 @@
 * *low early accuracy*: the first quarter of the batches is labelled worse than the last; the run paid for learning.
 * *late decay*: the last quarter is labelled worse than the two quarters before it.
 
-The last two compare quarters of one run, paired over seeds, and are named only where the 95 % interval of the
-difference leaves out 0: with a single seed they cannot be. A collapse is named where it happened in most seeds.
+The last two compare quarters of one run, paired over seeds, and are named only where the difference is a point of
+accuracy or more and its 95 % interval leaves out 0: with a single seed they cannot be. They are failures of learning;
+a strategy that learns nothing changes only as its pairs do. A collapse is named where it happened in most seeds.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ from rewardrouter.simulation.results import Failure
 DOMINANT = 0.9
 """Share of the last quarter's labels that one RM must give in a collapse."""
 
+MATERIAL = 0.01
+"""Least difference of accuracy between quarters that is named."""
+
 
 def failures(
-    quarters: npt.NDArray[np.float64], late_shares: Sequence[dict[str, float]], routes: bool
+    quarters: npt.NDArray[np.float64],
+    late_shares: Sequence[dict[str, float]],
+    *,
+    routes: bool,
+    learns: bool,
 ) -> list[Failure]:
     """Return the failures of one strategy.
 
@@ -35,15 +43,17 @@ def failures(
         For each seed, every RM's share of the last quarter's labels.
     routes
         Whether the strategy chooses among RMs: where it does not, one RM (or none) is no collapse.
+    learns
+        Whether it learns from outcomes.
     """
     found: list[Failure] = []
     if routes and (collapse := _collapse(late_shares)):
         found.append(collapse)
-    if len(quarters) < 2:
+    if len(quarters) < 2 or not learns:
         return found
     early, late = quarters[:, 0], quarters[:, 3]
     learnt = mean_over_seeds(early - late)
-    if learnt.high < 0:
+    if learnt.high < 0 and learnt.mean <= -MATERIAL:
         found.append(
             Failure(
                 name="low early accuracy",
@@ -53,7 +63,7 @@ def failures(
         )
     middle = quarters[:, 1:3].mean(axis=1)
     decay = mean_over_seeds(late - middle)
-    if decay.high < 0:
+    if decay.high < 0 and decay.mean <= -MATERIAL:
         found.append(
             Failure(
                 name="late decay",

@@ -55,12 +55,14 @@ class Strategy:
     """One strategy, as asked for: ``make`` returns a new annotator for a seed.
 
     ``reads_prompts``: it routes on the policy's embeddings of the prompts. ``routes``: it chooses among RMs.
+    ``learns``: outcomes change what it does.
     """
 
     name: str
     make: Callable[[Bench, int], Annotator]
     reads_prompts: bool = False
     routes: bool = True
+    learns: bool = True
 
 
 PAPER = (
@@ -104,9 +106,8 @@ def strategy_of(text: str, arms: Sequence[str]) -> Strategy:
             f"strategy {name}: unknown.{did_you_mean(name, everything)} Known: {', '.join(everything)}"
         )
     _settings(NoSettings, text, given)
-    return Strategy(
-        text, lambda bench, seed: _fixed(bench, name, seed), routes=name.split("/")[0] not in _NOT_ROUTED
-    )
+    routes = name.split("/")[0] not in _NOT_ROUTED
+    return Strategy(text, lambda bench, seed: _fixed(bench, name, seed), routes=routes, learns=False)
 
 
 def split_list(text: str) -> list[str]:
