@@ -111,12 +111,22 @@ def restored_generator(saved: Mapping[str, Any]) -> np.random.Generator:
 
 
 def save_state(state: State, path: Path) -> None:
-    """Write a state to ``path``, one safetensors file; whenever the process dies, the old or the new one is there."""
+    """Write a state to ``path``, one safetensors file; whenever the process dies, the old or the new one is there.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written: the disk is full, say.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     header = {"state": json.dumps(state.metadata, allow_nan=False)}
     arrays = {name: np.ascontiguousarray(array) for name, array in state.arrays.items()}
-    write_atomically(path, lambda file: save_file(arrays, file, metadata=header))
+    try:
+        write_atomically(path, lambda file: save_file(arrays, file, metadata=header))
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
 
 
 def load_state(path: Path) -> State:

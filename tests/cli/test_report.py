@@ -73,6 +73,8 @@ class TestMistakes:
 
     def test_no_report_over_the_results(self, finished: Path) -> None:
         before = (finished / "results.json").read_bytes()
+        for name in ("results.json", "config.yaml", "page.html"):
+            assert "holds a run's own files" in refused("report", finished, "--out", finished / name)
         line = refused("report", finished, "--out", finished / "results.json")
-        assert "would write over what" in line
+        assert "give another place" in line
         assert (finished / "results.json").read_bytes() == before

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from commands import done, refused, start
 
@@ -161,7 +162,14 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_figures(
             ["--strategies", "router:offline"],
             "strategy router:offline: found 'offline', expected --key=value",
         ),
-        (["--strategies", "oracle:x=1"], "strategy oracle:x=1: x: unknown key"),
+        (["--strategies", "oracle:x=1"], "strategy oracle:x=1: oracle has no settings"),
+        (["--strategies", ","], "--strategies: names none"),
+        (
+            ["--strategies", "router:prior_variance=.inf"],
+            "strategy router:prior_variance=.inf: prior_variance: ",
+        ),
+        (["--strategies", "light-advantage:size=9"], "asks 9 RMs, but the pool has 4"),
+        (["--policy", "/nowhere"], "policy /nowhere"),
         (["--strategies", "single/nobody"], "strategy single/nobody: unknown."),
         (["--epoch=3"], "epoch: unknown key. Did you mean epochs?"),
         (["--seeds", "0"], "--seeds"),
@@ -173,6 +181,69 @@ def test_mistakes_are_told_in_one_line(
     router: Path, quickstart: Path, tmp_path: Path, more: list[str], message: str
 ) -> None:
     assert message in refused(*words(router, quickstart, tmp_path / "run", *more))
+
+
+def test_a_run_begun_in_vain_can_be_begun_again(router: Path, quickstart: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    refused(*words(router, quickstart, out, "--policy", "/nowhere"))
+    assert not (out / "config.yaml").exists()
+    done(*words(router, quickstart, out, "--strategies", "random", "--seeds", "1", "--workers", "1"))
+
+
+def test_resumed_when_finished_it_says_the_same_again(
+    finished: Path, router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    before = json.loads((out / "results.json").read_text())
+    (out / "results.json").unlink()
+    done(
+        *words(
+            router, quickstart, out, "--resume", "--strategies", STRATEGIES, "--seeds", "2", "--workers", "2"
+        )
+    )
+    assert json.loads((out / "results.json").read_text()) == before
+
+
+def test_it_does_not_go_on_with_other_labels_or_another_router(
+    router: Path, quickstart: Path, fit_words: list[str | Path], tmp_path: Path
+) -> None:
+    verdicts, fitted = tmp_path / "held_out.parquet", tmp_path / "router"
+    shutil.copy(quickstart / "held_out.parquet", verdicts)
+    shutil.copytree(router, fitted)
+    given = ["simulate", "--verdicts", verdicts, "--router", fitted, "--out", tmp_path / "run", *SMALL,
+             "--strategies", "random", "--seeds", "1", "--workers", "1"]  # fmt: skip
+    done(*given)
+    table = pd.read_parquet(verdicts)
+    table.assign(label=table["label"].map({"A": "B", "B": "A"})).to_parquet(verdicts)
+    assert f"{verdicts} holds something else than when the run was begun" in refused(*given, "--resume")
+    table.to_parquet(verdicts)
+    done(*given, "--resume")
+    done(*fit_words, "--out", fitted, "--overwrite", "--solver.folds=2")
+    assert f"{fitted} holds something else than when the run was begun" in refused(*given, "--resume")
+
+
+def test_of_two_batches_there_is_no_early_and_late(router: Path, quickstart: Path, tmp_path: Path) -> None:
+    ended = done(*words(router, quickstart, tmp_path / "run", "--strategies", "router,without-offline", "--seeds", "2",
+                        "--batch_size=120", "--workers", "1"))  # fmt: skip
+    figures = read_results(tmp_path / "run").strategies["router"]
+    assert (figures.accuracy_early is None, figures.accuracy_late, figures.failures) == (False, None, [])
+    assert "decay" not in ended.out
+    done("report", tmp_path / "run")
+
+
+def test_one_seed_has_no_interval(router: Path, quickstart: Path, tmp_path: Path) -> None:
+    ended = done(*words(router, quickstart, tmp_path / "run", "--strategies", "random,oracle", "--seeds", "1",
+                        "--workers", "1"))  # fmt: skip
+    assert " to " not in ended.out.split("strategy", 1)[1]
+
+
+def test_a_strategy_has_one_name(router: Path, quickstart: Path, tmp_path: Path) -> None:
+    asked = "router,router:,router:reward=loss,router:prior_variance=2e-2,router:reward='truth'"
+    done(
+        *words(router, quickstart, tmp_path / "run", "--strategies", asked, "--seeds", "1", "--workers", "1")
+    )
+    assert list(read_results(tmp_path / "run").strategies) == ["router", "router:reward=truth"]
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(

@@ -50,9 +50,10 @@ class RoutedAnnotator:
         What it learns from.
     per
         ``"pair"``: every pair has its own context and draw. ``"batch"``: the pairs of a call have one, the mean of
-        their contexts; of a settled batch each arm then learns once, from the mean context of the pairs that it
-        answered and the mean of their rewards. Use a reward there that is not centred in the batch
-        (:class:`~rewardrouter.annotators.rewards.BatchLossReward`): a centred one would be constant.
+        their contexts. The RM chosen then learns once, from that context and the mean reward of the pairs that it
+        answered; one that answered in its place was not chosen on this context and learns nothing. Use a reward
+        there that is not centred in the batch (:class:`~rewardrouter.annotators.rewards.BatchLossReward`): a
+        centred one would be constant.
     references
         RMs asked for comparison, before the choice: those that a sampler draws per pair, or ``"all"``.
 
@@ -114,9 +115,18 @@ class RoutedAnnotator:
             return []
         names, contexts = self._policy.names, self._contexts(pairs, step)
         compared = self._ask_references(pairs)
-        choose = self._choice_per_pair(contexts) if self._per == "pair" else self._choice_per_batch(contexts)
+        chosen = None
+        if self._per == "pair":
+            choose = self._choice_per_pair(contexts)
+        else:
+            choose = self._choice_per_batch(contexts)
+            chosen = names[int(choose(np.zeros(1, np.int64), np.ones((1, len(names)), np.bool_))[0])]
         annotations = call_until_answered(self._pool, pairs, step, names, choose, known=compared)
-        self._remember(annotations, contexts, compared, step)
+        seen = contexts if chosen is None else np.tile(contexts.mean(axis=0), (len(pairs), 1))
+        self._remember(
+            [one if chosen in (None, one.rm) else None for one in annotations], seen, compared, step
+        )
+        self._last_contexts = contexts
         return annotations
 
     def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:
@@ -213,14 +223,14 @@ class RoutedAnnotator:
 
     def _remember(
         self,
-        annotations: Sequence[Annotation],
+        annotations: Sequence[Annotation | None],
         contexts: Floats,
         compared: Sequence[Mapping[str, Verdict]],
         step: StepContext,
     ) -> None:
         decisions, labelled = [], []
         for row, (one, verdicts) in enumerate(zip(annotations, compared, strict=True)):
-            if one.label is None or one.rm is None:
+            if one is None or one.label is None or one.rm is None:
                 continue
             references = {name: verdict.label for name, verdict in verdicts.items()}
             decisions.append(
@@ -228,7 +238,6 @@ class RoutedAnnotator:
             )
             labelled.append(row)
         self._pending.remember(decisions, contexts[labelled])
-        self._last_contexts = contexts
 
     def _learn_by_pair(self, settled: Settled) -> None:
         values = self._reward.rewards(settled.decisions, settled.outcomes).values

@@ -13,6 +13,7 @@ a fault of ours        traceback, and a request to report it      1
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -45,6 +46,10 @@ COMMANDS = {
     ),
     "env": LazyCommand("rewardrouter.cli.env:env", "Show versions, devices and folders, for a report."),
 }
+
+
+_NOT_OURS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""What the system says of a disk or folder that cannot be written to; a command that knows more says it itself."""
 
 
 @click.group(
@@ -83,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 141 if _reader_left() else _report()
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}") if error.errno in _NOT_OURS else _report()
     except Exception:
         return _report()
     return code

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rewardrouter.cli.output import check_file, keep_inputs, write_text
+from rewardrouter.errors import UserError
 
 
 @click.command("report")
@@ -25,6 +26,9 @@ def report(runs: tuple[Path, ...], out: Path | None) -> None:
     them. The page needs no network and no other file.
     """
     file = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    for run in runs:
+        if run.resolve() in file.resolve().parents and file.resolve() != run.resolve() / "report.html":
+            raise UserError(f"--out {file}: lies in {run}, which holds a run's own files; give another place")
     keep_inputs({"--out": file}, {str(run): run / "results.json" for run in runs})
 
     from rewardrouter.report import report as page

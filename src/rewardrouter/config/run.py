@@ -6,6 +6,19 @@ from rewardrouter.config.base import StrictModel
 from rewardrouter.config.replay import ReplayConfig
 
 
+class RunContent(StrictModel):
+    """Digests of what a run reads: a file or folder of the same name may hold something else by now."""
+
+    verdicts: str
+    """Texts, labels, verdicts and domains of the stream."""
+
+    router: str
+    """Settings, weights and arms."""
+
+    policy_texts: str | None
+    """Texts that the small policy learns first, where others than the stream's."""
+
+
 class RunConfig(StrictModel):
     """A replay.
 
@@ -27,3 +40,6 @@ class RunConfig(StrictModel):
 
     replay: ReplayConfig = ReplayConfig()
     """Everything else."""
+
+    content: RunContent
+    """What was in the files."""

@@ -1,15 +1,19 @@
 """Settings of the strategies that learn online: what an ablation can vary.
 
-On the command line a strategy is ``NAME`` or ``NAME:key=value,key=value``; that text is its name in every table.
+On the command line a strategy is ``NAME`` or ``NAME:key=value,key=value``. What differs from the default is part of
+its name in every table.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from rewardrouter.config.base import StrictModel
+
+Variance = Annotated[float, Field(ge=1e-9, le=1e9)]
+"""Beyond these limits the arithmetic of the posteriors loses its digits."""
 
 RewardName = Literal["loss", "shuffled", "constant", "truth"]
 """``loss``: the paper's (App. B). The others are controls: the same dealt out anew in the batch; 0.5 for every
@@ -22,8 +26,8 @@ class RouterSettings(StrictModel):
     prior: Literal["offline", "permuted"] = "offline"
     """``offline``: E_bt; ``permuted``: its rows at other arms, a prior that is sure and wrong."""
 
-    prior_variance: float = Field(default=0.02, gt=0)
-    noise_variance: float = Field(default=1.0, gt=0)
+    prior_variance: Variance = 0.02
+    noise_variance: Variance = 1.0
     reward: RewardName = "loss"
 
 
@@ -33,8 +37,8 @@ class WithoutOfflineSettings(StrictModel):
     contexts: Literal["pair", "encoder"] = "pair"
     """``pair``: h of the trained model; ``encoder``: what the encoder alone gives."""
 
-    prior_variance: float = Field(default=1.0, gt=0)
-    noise_variance: float = Field(default=1.0, gt=0)
+    prior_variance: Variance = 1.0
+    noise_variance: Variance = 1.0
     reward: RewardName = "loss"
 
 
@@ -47,8 +51,8 @@ class WeightedScoreSettings(StrictModel):
 class LaserSettings(StrictModel):
     """LASER: LinUCB, one RM per batch."""
 
-    exploration: float = Field(default=0.1, ge=0)
-    ridge: float = Field(default=1.0, gt=0)
+    exploration: float = Field(default=0.1, ge=0, le=1e6)
+    ridge: Variance = 1.0
 
 
 class FullAdvantageSettings(StrictModel):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rewardrouter.simulation.diagnosis import failures
 from rewardrouter.simulation.learning import Strategy
-from rewardrouter.simulation.measures import mean_over_seeds
+from rewardrouter.simulation.measures import MeanOverSeeds, mean_over_seeds
 from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.simulation.results import Curves, Interval, ReplayFigures
 
@@ -29,9 +29,10 @@ class StrategyRecords:
         self.kept = np.array([[batch["kept"] for batch in unit] for unit in self.metrics], np.float64)
 
     def accuracy(self, batches: slice | npt.NDArray[np.int64] = slice(None)) -> Floats:
-        """Return each seed's accuracy over some batches, ``[S]``; 0 where none of their pairs is kept."""
+        """Return each seed's accuracy over some batches, ``[S]``; NaN where none of their pairs is kept."""
         right, kept = self.right[:, batches].sum(axis=1), self.kept[:, batches].sum(axis=1)
-        found: Floats = right / np.maximum(kept, 1.0)
+        with np.errstate(invalid="ignore"):
+            found: Floats = right / kept
         return found
 
     def total(self, key: str) -> float:
@@ -46,25 +47,26 @@ def figures(own: StrategyRecords, reference: StrategyRecords, windows: int) -> R
     is_reference = own.strategy.name == reference.strategy.name
     quarters = np.array_split(np.arange(own.right.shape[1]), 4)
     per_quarter = np.stack([own.accuracy(quarter) for quarter in quarters], axis=1)
-    late_shares = [_shares(unit[quarters[3][0] :] if len(quarters[3]) else unit) for unit in own.metrics]
+    last = quarters[3].tolist()
+    late_shares = [_shares([unit[batch] for batch in last]) for unit in own.metrics]
     pairs, units = own.total("pairs"), len(own.metrics)
     calls = sum((Counter(batch["calls"]) for unit in own.metrics for batch in unit), Counter[str]())
     aucs = [summary["reward_auc"] for summary in own.summaries if summary["reward_auc"] is not None]
     return ReplayFigures(
         accuracy=overall.mean,
         accuracy_std=overall.std,
-        accuracy_interval=(overall.low, overall.high),
+        accuracy_interval=_share(overall),
         accuracy_all=_mean(own, "accuracy_all"),
         coverage=own.total("labelled") / pairs,
         calls_per_pair=sum(calls.values()) / pairs,
         by_domain=_by_domain(own.summaries),
         calls_by_rm={rm: round(n / units) for rm, n in calls.items()},
         difference=None if is_reference else difference.mean,
-        difference_interval=None if is_reference else _interval(difference.low, difference.high),
+        difference_interval=None if is_reference else (difference.low, difference.high),
         accuracy_se=overall.se,
         difference_se=None if is_reference else difference.se,
-        accuracy_early=float(per_quarter[:, 0].mean()),
-        accuracy_late=float(per_quarter[:, 3].mean()),
+        accuracy_early=_known(per_quarter[:, 0].mean()),
+        accuracy_late=_known(per_quarter[:, 3].mean()),
         reward_auc=float(np.mean(aucs)) if aucs else None,
         policy_auc_start=_mean(own, "policy_auc_start"),
         policy_auc_end=_mean(own, "policy_auc_end"),
@@ -80,8 +82,13 @@ def figures(own: StrategyRecords, reference: StrategyRecords, windows: int) -> R
     )
 
 
-def _interval(low: float, high: float) -> Interval:
-    return low, high
+def _share(measured: MeanOverSeeds) -> Interval:
+    """Return the interval of a share: what Student's leaves of it in [0, 1]."""
+    return max(0.0, measured.low), min(1.0, measured.high)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _mean(own: StrategyRecords, key: str) -> float:
@@ -107,6 +114,7 @@ def _by_domain(summaries: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 def _curves(own: StrategyRecords, windows: int) -> Curves:
     parts = [part for part in np.array_split(np.arange(own.right.shape[1]), windows) if len(part)]
+    parts = [part for part in parts if (own.kept[:, part].sum(axis=1) > 0).all()]
     accuracy = [mean_over_seeds(own.accuracy(part)) for part in parts]
     inside = [[unit[batch] for unit in own.metrics for batch in part] for part in parts]
     shares = [_shares(batches) for batches in inside]
@@ -114,8 +122,8 @@ def _curves(own: StrategyRecords, windows: int) -> Curves:
     return Curves(
         batches=[int(part[-1]) + 1 for part in parts],
         accuracy=[one.mean for one in accuracy],
-        accuracy_low=[one.low for one in accuracy],
-        accuracy_high=[one.high for one in accuracy],
+        accuracy_low=[_share(one)[0] for one in accuracy],
+        accuracy_high=[_share(one)[1] for one in accuracy],
         arm_share={rm: [share.get(rm, 0.0) for share in shares] for rm in arms},
         score_mean=_beliefs(inside, "score_mean"),
         score_spread=_beliefs(inside, "score_spread"),
@@ -123,5 +131,5 @@ def _curves(own: StrategyRecords, windows: int) -> Curves:
 
 
 def _beliefs(inside: Sequence[Sequence[dict[str, Any]]], key: str) -> dict[str, list[float]]:
-    names = inside[0][0].get(key, {})
+    names = inside[0][0].get(key, {}) if inside else {}
     return {rm: [float(np.mean([batch[key][rm] for batch in batches])) for batches in inside] for rm in names}

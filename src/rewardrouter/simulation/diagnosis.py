@@ -38,7 +38,7 @@ def failures(
     Parameters
     ----------
     quarters
-        ``[S, 4]``: accuracy of each seed in each quarter of the batches.
+        ``[S, 4]``: accuracy of each seed in each quarter of the batches, NaN where there is none.
     late_shares
         For each seed, every RM's share of the last quarter's labels.
     routes
@@ -49,7 +49,7 @@ def failures(
     found: list[Failure] = []
     if routes and (collapse := _collapse(late_shares)):
         found.append(collapse)
-    if len(quarters) < 2 or not learns:
+    if not learns or len(quarters) < 2 or np.isnan(quarters).any():
         return found
     early, late = quarters[:, 0], quarters[:, 3]
     learnt = mean_over_seeds(early - late)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,6 +84,9 @@ PAPER = (
 )
 """The rows of the paper's Tables 3, 6 and 7; ``single`` stands for every RM of the pool."""
 
+LEAST_REFERENCES = 3
+"""RMs that a pool must have for the light advantage as the paper has it."""
+
 _NOT_ROUTED = ("majority", "uwo", "mean-score", "lower-confidence-bound", "oracle", "random", "single")
 
 
@@ -98,16 +102,38 @@ def strategy_of(text: str, arms: Sequence[str]) -> Strategy:
     if name in _LEARNING:
         settings_class, make = _LEARNING[name]
         settings = _settings(settings_class, text, given)
-        return Strategy(text, lambda bench, seed: make(bench, settings, seed), reads_prompts=name == "laser")
+        return Strategy(
+            _canonical(name, settings),
+            lambda bench, seed: make(bench, settings, seed),
+            reads_prompts=name == "laser",
+        )
     known = _fixed_names(arms)
     if name not in known:
         everything = [*_LEARNING, *known]
         raise ConfigError(
             f"strategy {name}: unknown.{did_you_mean(name, everything)} Known: {', '.join(everything)}"
         )
-    _settings(NoSettings, text, given)
+    if given:
+        raise ConfigError(f"strategy {text}: {name} has no settings; leave out :{given}")
     routes = name.split("/")[0] not in _NOT_ROUTED
-    return Strategy(text, lambda bench, seed: _fixed(bench, name, seed), routes=routes, learns=False)
+    return Strategy(name, lambda bench, seed: _fixed(bench, name, seed), routes=routes, learns=False)
+
+
+def asked_for(text: str | None, arms: Sequence[str]) -> list[Strategy]:
+    """Return the strategies that ``--strategies`` asks for, by default the paper's that the pool allows.
+
+    Raises
+    ------
+    ConfigError
+        If it names none, or one that there is not.
+    """
+    if text is None:
+        return named(
+            [one for one in PAPER if one != "light-advantage" or len(arms) >= LEAST_REFERENCES], arms
+        )
+    if not split_list(text):
+        raise ConfigError("--strategies: names none; give for example router,without-online,random")
+    return named(split_list(text), arms)
 
 
 def split_list(text: str) -> list[str]:
@@ -126,7 +152,7 @@ def named(texts: Sequence[str], arms: Sequence[str]) -> list[Strategy]:
     spread = [
         one for text in texts for one in ([f"single/{rm}" for rm in arms] if text == "single" else [text])
     ]
-    return [strategy_of(text, arms) for text in dict.fromkeys(spread)]
+    return list({one.name: one for one in (strategy_of(text, arms) for text in spread)}.values())
 
 
 def _settings(cls: type[StrictModel], text: str, given: str) -> Any:
@@ -134,7 +160,18 @@ def _settings(cls: type[StrictModel], text: str, given: str) -> Any:
     try:
         return load_config(cls, None, [part for part in given.split(",") if part])
     except ConfigError as error:
-        raise ConfigError(f"strategy {text}: {str(error).removesuffix(' (command line)')}") from None
+        # Where it stands is said in front: it is no option of its own.
+        said = re.sub(r" \((?:--\S+ on the )?command line\)$", "", str(error))
+        raise ConfigError(f"strategy {text}: {said}") from None
+
+
+def _canonical(name: str, settings: StrictModel) -> str:
+    """Return the one name of a strategy: settings that are the default are not part of it."""
+    changed = settings.model_dump(exclude_defaults=True)
+    values = ",".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in changed.items()
+    )
+    return f"{name}:{values}" if values else name
 
 
 def _fixed_names(arms: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ done, its ``summary.json`` is written, the decisions are compressed and the chec
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import shutil
@@ -69,7 +70,7 @@ class UnitFiles:
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the metrics of every batch."""
-        with self._metrics.open(encoding="utf-8") as lines:
+        with self._readable(self._metrics), self._metrics.open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
 
     def finish(self, summary: Mapping[str, Any]) -> None:
@@ -94,8 +95,18 @@ class UnitFiles:
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of a finished unit."""
-        found: dict[str, Any] = json.loads(self._summary.read_text(encoding="utf-8"))
+        with self._readable(self._summary):
+            found: dict[str, Any] = json.loads(self._summary.read_text(encoding="utf-8"))
         return found
+
+    @contextlib.contextmanager
+    def _readable(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path}: cannot be read ({error}); delete {self.folder} to run it again"
+            ) from error
 
     def _packed(self) -> Path:
         return self.folder / "decisions.jsonl.gz"

@@ -1,14 +1,8 @@
 """The replay: every strategy, under several seeds, labels a stream of pairs for a policy that trains on it (paper 4.3).
 
 The labels of the stream are known, so each label given can be counted right or wrong. A *unit* is one strategy under
-one seed; units are independent and run in as many processes as asked for. What they share is made once, before:
-
-    RUN/config.yaml            settings
-        inputs/                the router's scores of the stream; the policy; the stream prepared for it
-        units/STRATEGY/SEED/   records of a unit (``simulation.records``)
-        results.json           the figures (``simulation.results``)
-
-A run that was killed goes on where it stood: finished units are kept, an unfinished one goes on from its checkpoint.
+one seed; units are independent and run in as many processes as asked for. What they share is made once, before. A
+run that was killed goes on where it stood: finished units are kept, an unfinished one goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -16,22 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import torch
 
-from rewardrouter.config.run import RunConfig
 from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.errors import DataError
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.policies import PreferencePolicy, PreparedPairs, small_policy
 from rewardrouter.reward_models import recorded_pool
 from rewardrouter.router import BayesianRouter
+from rewardrouter.router.problems import known_lines
 from rewardrouter.simulation.aggregate import StrategyRecords, figures
 from rewardrouter.simulation.learning import Bench, Strategy
-from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.simulation.reliability import reliability
 from rewardrouter.simulation.results import ReplayResults
+from rewardrouter.simulation.run_folder import RunFolder
 from rewardrouter.simulation.stream import KnownScores, batches_of
 from rewardrouter.simulation.unit import Unit
 from rewardrouter.verdicts import VerdictTable
@@ -40,62 +33,60 @@ PRETRAINING_SEED = 0
 """Of the small policy's first training: all seeds of a run begin with the same policy."""
 
 
-class ReplayFolder:
-    """A run's folder and settings; what any process needs to run one of its units."""
-
-    def __init__(self, folder: Path, config: RunConfig) -> None:
-        self.folder = folder
-        self.config = config
-        self.scores = folder / "inputs" / "scores.safetensors"
-        self.policy = folder / "inputs" / "policy"
-        self.prepared = folder / "inputs" / "prepared.safetensors"
-
-    def unit(self, strategy: str, seed: int) -> UnitFiles:
-        """Return the files of one unit; a strategy's name may hold any character."""
-        return UnitFiles(self.folder / "units" / quote(strategy, safe="=,@+") / str(seed))
-
-    def cut_report(self) -> str:
-        """Return what the policy does not see of the stream's texts."""
-        return f"What the policy reads of {PreparedPairs.load(self.prepared).report.line()}."
-
-
 def make_inputs(
-    run: ReplayFolder,
+    run: RunFolder,
     router: BayesianRouter,
     table: VerdictTable,
     policy_pairs: Sequence[PreferencePair],
+    strategies: Sequence[Strategy],
 ) -> None:
-    """Make what all units share, as far as it is not there.
+    """Make what all units share, as far as it is not there, and try whether the strategies can be made of it.
 
     ``policy_pairs`` are those whose texts the small policy is first trained on; their labels are not read.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to measure accuracy on.
+    CheckpointError
+        If the policy cannot be loaded, or the router's scores are of other pairs.
+    ConfigError
+        If a strategy does not fit the pool.
     """
     if not table.kept.any():
         raise DataError(
             f"{run.config.verdicts}: none of its {len(table):,} pairs is judged right by one of"
             f" {', '.join(table.rms)}; there is no accuracy to measure"
         )
-    run.scores.parent.mkdir(parents=True, exist_ok=True)
+    run.inputs.mkdir(exist_ok=True)
     if not run.scores.exists():
         KnownScores.of(router, table.pairs, run.config.replay.batch_size).save(run.scores)
-    KnownScores.load(run.scores, table.pairs)  # refuses those of other pairs
-    policy = run.config.replay.policy
-    if policy.checkpoint is None:
-        small_policy(policy_pairs, policy.small, run.policy, seed=PRETRAINING_SEED)
+    settings = run.config.replay.policy
+    if settings.checkpoint is None:
+        small_policy(policy_pairs, settings.small, run.policy, seed=PRETRAINING_SEED)
+    policy = _policy(run)
     if not run.prepared.exists():
-        _policy(run).prepare(table.pairs).save(run.prepared)
+        policy.prepare(table.pairs).save(run.prepared)
+    bench = bench_of(run, table, policy.width)
+    for strategy in strategies:
+        strategy.make(bench, 0)
+
+
+def bench_of(run: RunFolder, table: VerdictTable, policy_width: int) -> Bench:
+    """Return what strategies are made of."""
+    return Bench(recorded_pool(table), KnownScores.load(run.scores, table.pairs), table, policy_width)
 
 
 class Units:
     """Runs units of a replay whose inputs are there, one after the other, in this process."""
 
-    def __init__(self, run: ReplayFolder) -> None:
+    def __init__(self, run: RunFolder) -> None:
         torch.set_num_threads(run.config.replay.threads)
         self._run, self._replay = run, run.config.replay
         table = load_verdicts(run.config.verdicts, run.config.rms).table
-        scores = KnownScores.load(run.scores, table.pairs)
         self._policy = _policy(run)
         self._prepared = PreparedPairs.load(run.prepared)
-        self._bench = Bench(recorded_pool(table), scores, table, self._policy.width)
+        self._bench = bench_of(run, table, self._policy.width)
 
     def run(self, strategy: Strategy, seed: int) -> Iterator[int]:
         """Run a unit that is not finished, or go on with it; yield the batches done so far, after each."""
@@ -114,11 +105,11 @@ class Units:
 
 
 def collect_results(
-    run: ReplayFolder,
+    run: RunFolder,
     table: VerdictTable,
     strategies: Sequence[Strategy],
     seeds: Sequence[int],
-    notes: Sequence[str],
+    router: BayesianRouter,
 ) -> ReplayResults:
     """Return the figures of finished units; differences are to the first strategy."""
     replay = run.config.replay
@@ -140,14 +131,31 @@ def collect_results(
         arms=list(table.rms),
         policy=replay.policy.checkpoint or "a small causal LM made for this run",
         verdicts=Path(run.config.verdicts).name,
-        notes=list(notes),
+        notes=_notes(run, table, router),
         encode_seconds=known.encode_seconds,
         strategies={name: figures(own, reference, replay.windows) for name, own in records.items()},
         reliability=reliability(table, known.scores(table.pairs), known.correctness(table.pairs)),
     )
 
 
-def _policy(run: ReplayFolder) -> PreferencePolicy:
+def _notes(run: RunFolder, table: VerdictTable, router: BayesianRouter) -> list[str]:
+    """Return what a reader of the figures must know."""
+    replay = run.config.replay
+    notes = [f"{line}." for line in known_lines(router.training.knows(table.pairs))]
+    epochs = replay.epochs_for(len(table))
+    if epochs > 1:
+        notes.append(f"The stream is short: it is passed {epochs} times, each time in another order.")
+    if replay.policy.checkpoint is None:
+        texts = run.config.policy_texts
+        source = "the stream's own pairs" if texts is None else Path(texts).name
+        notes.append(
+            f"The policy is a small language model, first trained on the texts of {source}, without labels."
+        )
+    notes.append(f"What the policy reads of {PreparedPairs.load(run.prepared).report.line()}.")
+    return notes
+
+
+def _policy(run: RunFolder) -> PreferencePolicy:
     policy = run.config.replay.policy
     if policy.checkpoint is None:
         policy = policy.model_copy(update={"checkpoint": str(run.policy)})

@@ -10,18 +10,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, model_validator
 
-from rewardrouter.config.base import StrictModel
-from rewardrouter.errors import DataError
+from rewardrouter.config.base import StrictModel, validate
+from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.files import write_atomically
 
 Interval = tuple[float, float]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
 
 
-class Curves(StrictModel):
+class Figures(StrictModel):
+    """Numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Curves(Figures):
     """How one strategy went, in W windows of consecutive batches; means over seeds.
 
     ``batches`` are the last batch of each window, counted from 1. ``arm_share`` is each RM's share of the labels.
@@ -30,12 +38,21 @@ class Curves(StrictModel):
     """
 
     batches: list[int]
-    accuracy: list[float]
-    accuracy_low: list[float]
-    accuracy_high: list[float]
-    arm_share: dict[str, list[float]]
+    accuracy: list[Share]
+    accuracy_low: list[Share]
+    accuracy_high: list[Share]
+    arm_share: dict[str, list[Share]]
     score_mean: dict[str, list[float]]
     score_spread: dict[str, list[float]]
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Curves:
+        curves = [self.accuracy, self.accuracy_low, self.accuracy_high]
+        for by_rm in (self.arm_share, self.score_mean, self.score_spread):
+            curves += by_rm.values()
+        if any(len(curve) != len(self.batches) for curve in curves):
+            raise ValueError(f"expected {len(self.batches)} points in every curve, as there are batches")
+        return self
 
 
 class Failure(StrictModel):
@@ -45,42 +62,43 @@ class Failure(StrictModel):
     says: str
 
 
-class ReplayFigures(StrictModel):
+class ReplayFigures(Figures):
     """One strategy's figures.
 
-    ``accuracy_early`` and ``accuracy_late`` are over the first and the last quarter of the batches. ``reward_auc`` is
-    the probability that the bandit reward of a right label exceeds that of a wrong one, ``None`` where none was given.
-    ``policy_auc_start`` and ``policy_auc_end`` are the same of the policy's implicit reward margin for the truth,
-    over all pairs of the stream; ``likelihood_auc_start`` and ``likelihood_auc_end`` of its mean log-likelihood per
-    token. ``seconds`` are the median seconds per batch of each phase.
+    ``by_domain`` is over all seeds' pairs together. ``accuracy_early`` and ``accuracy_late`` are over the first and the
+    last quarter of the batches, ``None`` where there are too few. ``reward_auc`` is the probability that the bandit
+    reward of a right label exceeds that of a wrong one, ``None`` where none was given. ``policy_auc_start`` and
+    ``policy_auc_end`` are the same of the policy's implicit reward margin for the truth, over all pairs of the stream;
+    ``likelihood_auc_start`` and ``likelihood_auc_end`` of its mean log-likelihood per token. ``seconds`` are the median
+    seconds per batch of each phase.
     """
 
-    accuracy: float
+    accuracy: Share
     accuracy_std: float
     accuracy_interval: Interval
-    accuracy_all: float
-    coverage: float
+    accuracy_all: Share
+    coverage: Share
     calls_per_pair: float
-    by_domain: dict[str, float]
-    calls_by_rm: dict[str, int]
+    by_domain: dict[str, Share]
+    calls_by_rm: dict[str, Count]
     difference: float | None = None
     difference_interval: Interval | None = None
     accuracy_se: float
     difference_se: float | None = None
-    accuracy_early: float
-    accuracy_late: float
-    reward_auc: float | None
-    policy_auc_start: float
-    policy_auc_end: float
-    likelihood_auc_start: float
-    likelihood_auc_end: float
-    arm_share: dict[str, float]
+    accuracy_early: Share | None
+    accuracy_late: Share | None
+    reward_auc: Share | None
+    policy_auc_start: Share
+    policy_auc_end: Share
+    likelihood_auc_start: Share
+    likelihood_auc_end: Share
+    arm_share: dict[str, Share]
     curves: Curves
     failures: list[Failure]
     seconds: dict[str, float]
 
 
-class ReliabilityBin(StrictModel):
+class ReliabilityBin(Figures):
     """Predictions in ``low`` to ``high``: how many, their mean, and the share that came true."""
 
     low: float
@@ -101,21 +119,21 @@ class Reliability(StrictModel):
     cls: list[ReliabilityBin]
 
 
-class ReplayResults(StrictModel):
+class ReplayResults(Figures):
     """A whole run.
 
     ``notes`` are sentences that a reader of the figures must know. ``encode_seconds`` is what the router's encoder
     takes for one batch of pairs that it has not met, on one device; the strategies' own seconds are without it.
     """
 
-    n_pairs: int
-    n_kept: int
-    seeds: list[int]
+    n_pairs: Count
+    n_kept: Count
+    seeds: list[int] = Field(min_length=1)
     reference: str
-    domains: dict[str, int]
-    batches: int
-    batch_size: int
-    epochs: int
+    domains: dict[str, Count]
+    batches: Count
+    batch_size: Count
+    epochs: Count
     arms: list[str]
     policy: str
     verdicts: str
@@ -145,11 +163,15 @@ def read_results(folder: Path) -> ReplayResults:
     path = folder / "results.json"
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-        return ReplayResults.model_validate(content)
+        results = validate(ReplayResults, content, source=str(path))
     except OSError as error:
         raise DataError(
             f"{folder}: no results.json; give a folder that `rewardrouter simulate --out` has finished"
         ) from error
-    except (ValueError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"{path}: not the results of a replay ({first}); run simulate again") from error
+    except (ValueError, ConfigError) as error:
+        raise DataError(f"{path}: not the results of a replay; run simulate again: {error}") from error
+    if results.reference not in results.strategies:
+        raise DataError(
+            f"{path}: its reference {results.reference} is none of its strategies; run simulate again"
+        )
+    return results

@@ -7,6 +7,7 @@ otherwise go on writing to files that a resumed run writes to.
 from __future__ import annotations
 
 import concurrent.futures
+import concurrent.futures.process
 import functools
 import multiprocessing
 import multiprocessing.connection
@@ -16,8 +17,11 @@ from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING
 
+from rewardrouter.errors import UserError
+
 if TYPE_CHECKING:
-    from rewardrouter.simulation.replay import ReplayFolder, Units
+    from rewardrouter.simulation.replay import Units
+    from rewardrouter.simulation.run_folder import RunFolder
 
 _POLL_SECONDS = 0.5
 
@@ -25,12 +29,20 @@ _process: _Process | None = None
 
 
 def run_units(
-    run: ReplayFolder,
+    run: RunFolder,
     units: Sequence[tuple[str, int]],
     workers: int,
     advance: Callable[[int], None],
 ) -> None:
-    """Run unfinished units, ``(strategy, seed)``, in ``workers`` processes; ``advance`` is told of batches done."""
+    """Run unfinished units, ``(strategy, seed)``, in ``workers`` processes; ``advance`` is told of batches done.
+
+    Raises
+    ------
+    UserError
+        If a process was killed from outside.
+    """
+    if not units:
+        return
     if workers == 1:
         from rewardrouter.simulation.replay import Units
 
@@ -52,6 +64,11 @@ def run_units(
                 shown = done.value
                 for one in finished:
                     one.result()
+        except concurrent.futures.process.BrokenProcessPool:
+            raise UserError(
+                "a process of the run was killed, perhaps for want of memory; go on with --resume, and with fewer"
+                " --workers"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -62,7 +79,7 @@ def run_units(
 class _Process:
     """What a process of the pool keeps from one unit to the next."""
 
-    def __init__(self, run: ReplayFolder, done: Synchronized[int]) -> None:
+    def __init__(self, run: RunFolder, done: Synchronized[int]) -> None:
         self.run, self.done = run, done
 
     @functools.cached_property
@@ -77,7 +94,7 @@ class _Process:
             self.done.value += batches
 
 
-def _begin(run: ReplayFolder, done: Synchronized[int]) -> None:
+def _begin(run: RunFolder, done: Synchronized[int]) -> None:
     global _process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _process = _Process(run, done)
