@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rewardrouter.simulation.learning import named, split_list
+from rewardrouter.simulation.named import named, split_list
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -88,7 +88,7 @@ def simulate(
     from rewardrouter.datasets.verdict_tables import load_verdicts
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import BayesianRouter
-    from rewardrouter.simulation.learning import asked_for
+    from rewardrouter.simulation.named import asked_for
     from rewardrouter.simulation.replay import collect_results, make_inputs
     from rewardrouter.simulation.run_folder import RunFolder, content_of
     from rewardrouter.simulation.workers import run_units

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rewardrouter.simulation.diagnosis import failures
-from rewardrouter.simulation.learning import Strategy
 from rewardrouter.simulation.measures import MeanOverSeeds, mean_over_seeds
+from rewardrouter.simulation.named import Strategy
 from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.simulation.results import Curves, Interval, ReplayFigures
 

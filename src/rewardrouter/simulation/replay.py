@@ -21,7 +21,8 @@ from rewardrouter.reward_models import recorded_pool
 from rewardrouter.router import BayesianRouter
 from rewardrouter.router.problems import known_lines
 from rewardrouter.simulation.aggregate import StrategyRecords, figures
-from rewardrouter.simulation.learning import Bench, Strategy
+from rewardrouter.simulation.learning import Bench
+from rewardrouter.simulation.named import Strategy
 from rewardrouter.simulation.reliability import reliability
 from rewardrouter.simulation.results import ReplayResults
 from rewardrouter.simulation.run_folder import RunFolder

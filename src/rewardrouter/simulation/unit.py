@@ -18,8 +18,9 @@ import numpy.typing as npt
 from rewardrouter.annotators import Annotation, Annotator, Outcome, StepContext
 from rewardrouter.annotators.routed import RoutedAnnotator
 from rewardrouter.policies import PreferencePolicy, PreparedPairs
-from rewardrouter.simulation.learning import Bench, Strategy
+from rewardrouter.simulation.learning import Bench
 from rewardrouter.simulation.measures import auc
+from rewardrouter.simulation.named import Strategy
 from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.state import State, load_state, save_state
 from rewardrouter.verdicts import winner_code

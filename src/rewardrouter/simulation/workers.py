@@ -114,7 +114,7 @@ def _work(rms: Sequence[str], strategy: str, seed: int) -> None:
 
 
 def _run(units: Units, rms: Sequence[str], name: str, seed: int, advance: Callable[[int], None]) -> None:
-    from rewardrouter.simulation.learning import strategy_of
+    from rewardrouter.simulation.named import strategy_of
 
     before = 0
     for batches in units.run(strategy_of(name, rms), seed):

@@ -10,7 +10,8 @@ from rewardrouter.annotators import StepContext
 from rewardrouter.annotators.routed import RoutedAnnotator
 from rewardrouter.reward_models import recorded_pool
 from rewardrouter.router.arms import arms_of
-from rewardrouter.simulation.learning import PAPER, Bench, named, split_list, strategy_of
+from rewardrouter.simulation.learning import Bench
+from rewardrouter.simulation.named import PAPER, named, split_list, strategy_of
 from rewardrouter.simulation.stream import KnownScores
 from rewardrouter.testing import check_annotator
 
