@@ -7,13 +7,16 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup test
+.PHONY: help setup demo test
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv with the package and every extra that installs on a CPU
 	@echo "Ready: . $(BIN)/activate && rewardrouter --help"
+
+demo: $(STAMP) ## The whole of it on small models that are trained on the spot, ending with a report
+	$(BIN)/rewardrouter demo
 
 test: $(STAMP) ## Lint, check types and imports, run the tests (PYTEST_ARGS="-m 'not slow'" for the fast ones)
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
-"""JSON lines that survive ``kill -9``: appended in chunks, each on disk before the next.
+"""Files that survive ``kill -9``: replaced at once, or appended to in chunks, each on disk before the next.
 
-A chunk is one write, flushed and synced. A process that dies inside it leaves a
-last line without its end; on reopening that line is cut off, so that every line
-of the file is whole and what it holds is known by its ``id``.
+A file that is replaced is written beside the old one and renamed. A chunk of JSON lines is one write, flushed
+and synced. A process that dies inside it leaves a last line without its end; on reopening that line is cut off, so
+that every line of the file is whole and what it holds is known by its ``id``.
 """
 
 from __future__ import annotations
@@ -104,3 +104,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text in UTF-8; the file is there with all of it, or as it was before."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)

@@ -16,7 +16,7 @@ from rewardrouter.verdicts import VerdictTable
 class OracleAnnotator(Stateless):
     """Knows the labels: routes each pair of ``table`` to a right RM, to any RM where none is right.
 
-    The only strategy that is ever handed labels.
+    It is handed the labels: a ceiling, not a strategy.
     """
 
     def __init__(self, pool: RewardModelPool, table: VerdictTable) -> None:

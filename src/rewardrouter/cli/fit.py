@@ -10,7 +10,8 @@ import click
 
 from rewardrouter.cli.options import names_of, no_cache_option
 from rewardrouter.cli.output import make_folder
-from rewardrouter.errors import UserError, did_you_mean
+from rewardrouter.cli.overrides import check_overrides
+from rewardrouter.errors import UserError
 from rewardrouter.progress import log
 
 if TYPE_CHECKING:
@@ -103,11 +104,7 @@ def _settings(
     from rewardrouter.config.loading import load_config
     from rewardrouter.config.offline import OfflineConfig, frozen_preset, full_preset
 
-    for word in overrides:
-        if not (word.startswith("--") and "=" in word):
-            options = [name for known in click.get_current_context().command.params for name in known.opts]
-            hint = did_you_mean(word, options) or " A setting is given as --a.b=c."
-            raise click.UsageError(f"unexpected argument {word}.{hint}")
+    check_overrides(overrides)
     named = [f"seed={seed}"] if seed is not None else []
     named += ["freeze_encoder=true"] if freeze_encoder else []
     named += [f"encoder.checkpoint={json.dumps(encoder)}"] if encoder is not None else []

@@ -27,6 +27,9 @@ from rewardrouter.cli.lazy import LazyCommand, LazyGroup
 from rewardrouter.errors import UserError
 
 COMMANDS = {
+    "demo": LazyCommand(
+        "rewardrouter.cli.demo:demo", "See the whole of it on small models made on the spot."
+    ),
     "collect": LazyCommand(
         "rewardrouter.cli.collect:collect", "Run every reward model of a pool on every pair."
     ),

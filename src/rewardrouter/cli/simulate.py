@@ -11,7 +11,8 @@ import click
 
 from rewardrouter.cli.options import no_cache_option, router_option
 from rewardrouter.cli.output import keep_inputs
-from rewardrouter.errors import UserError, did_you_mean
+from rewardrouter.cli.overrides import check_overrides
+from rewardrouter.errors import UserError
 from rewardrouter.progress import log, progress
 
 if TYPE_CHECKING:
@@ -167,11 +168,7 @@ def _settings(config_file: Path | None, overrides: tuple[str, ...], policy: str 
     from rewardrouter.config.policy import PolicyConfig
     from rewardrouter.config.replay import ReplayConfig
 
-    for word in overrides:
-        if not (word.startswith("--") and "=" in word):
-            options = [name for known in click.get_current_context().command.params for name in known.opts]
-            hint = did_you_mean(word, options) or " A setting is given as --a.b=c."
-            raise click.UsageError(f"unexpected argument {word}.{hint}")
+    check_overrides(overrides)
     given = [*overrides, *([f"policy.checkpoint={json.dumps(policy)}"] if policy is not None else [])]
     small = load_config(ReplayConfig, config_file, given).policy.checkpoint is None
     # A policy that is given is trained as in the paper, the small one as suits it.

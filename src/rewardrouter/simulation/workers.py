@@ -1,7 +1,6 @@
 """Units of a replay in several processes.
 
-Every process loads the run's inputs once and works through units. One whose parent died stops at once: it would
-otherwise go on writing to files that a resumed run writes to.
+Every process loads the run's inputs once and works through units; it stops at once where its parent died.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ import concurrent.futures
 import concurrent.futures.process
 import functools
 import multiprocessing
-import multiprocessing.connection
-import os
-import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING
 
 from rewardrouter.errors import UserError
+from rewardrouter.processes import end_with_parent
 
 if TYPE_CHECKING:
     from rewardrouter.simulation.replay import Units
@@ -96,15 +93,8 @@ class _Process:
 
 def _begin(run: RunFolder, done: Synchronized[int]) -> None:
     global _process
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _process = _Process(run, done)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def _work(rms: Sequence[str], strategy: str, seed: int) -> None:
