@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 README = REPOSITORY / "README.md"
 
 NOT_RUN = {
-    "make setup": "makes the environment that these tests already run in",
+    "make demo": "tests/cli/test_demo.py runs it in miniature",
     ". .venv/bin/activate": "that environment is the one in use, wherever it is",
     "make test": "is what runs these tests",
 }
