@@ -42,8 +42,8 @@ def demo(out: Path, seed: int, seeds: int, strategies: str | None, overrides: tu
 
     A small language model learns tasks whose answers can be checked, and reward
     models learn to judge its answers, each on its own slice. Their verdicts are
-    collected, a router is fitted and measured, and a replay trains the policy
-    on the labels of every strategy. The models are kept in the cache: a second
+    collected, a router is fitted and measured, and a replay trains a policy on
+    the labels of every strategy. The models are kept in the cache: a second
     run is quicker. Interrupted, the same command goes on. Any setting of the
     sandbox can be given as --a.b=c, any of the replay as --replay.a.b=c.
     """
@@ -79,10 +79,10 @@ def _commands(sandbox: Sandbox, out: Path, seed: int, replay: list[str]) -> list
         commands.append(["fit", "--verdicts", verdicts["router"], "--freeze-encoder", "--seed", str(seed),
                          "--out", str(router)])  # fmt: skip
     commands.append(["evaluate", "--router", str(router), "--verdicts", verdicts["evaluation"]])
+    # Batches of 40: more than a hundred of them in one pass over the stream.
     simulate = [
-        "simulate", "--verdicts", verdicts["stream"], "--router", str(router), "--policy", str(sandbox.policy),
-        "--out", str(run), *replay, "--policy.tuning=full", "--policy.learning_rate=1e-4",
-        "--policy.max_prompt_tokens=64", "--policy.max_response_tokens=64",
+        "simulate", "--verdicts", verdicts["stream"], "--router", str(router), "--policy-texts",
+        str(sandbox.pairs("router")), "--out", str(run), "--batch_size=40", *replay,
     ]  # fmt: skip
     commands.append([*simulate, "--resume"] if (run / "config.yaml").exists() else simulate)
     commands.append(["report", str(run)])
