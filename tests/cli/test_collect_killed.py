@@ -19,7 +19,7 @@ from rewardrouter.datasets.verdict_folder import part_files, read_calls
 from rewardrouter.verdicts import Verdict
 
 KILLS = 25
-PAIRS, CHUNK = 180, 3
+PAIRS, CHUNK = 400, 2
 
 PRELOADED = [
     *("pytest", "pandas", "rewardrouter.cli.collect"),
