@@ -79,6 +79,49 @@ class AppendOnlyLines:
         self.first = self.first or row
 
 
+class Journal:
+    """One file of JSON objects, a few per step, that a checkpoint can cut back to what it knows.
+
+    A checkpoint keeps :attr:`length`; going on from it begins with :meth:`begin`, which drops what came later.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def length(self) -> int:
+        """Length of the file in bytes."""
+        return self.path.stat().st_size
+
+    def begin(self, length: int) -> None:
+        """Make the file what it was when it had ``length`` bytes; 0 empties or creates it.
+
+        Raises
+        ------
+        DataError
+            If it is shorter than that.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+        if self.length < length:
+            raise DataError(
+                f"{self.path}: shorter than its checkpoint says; delete {self.path.parent} to run it again"
+            )
+        with self.path.open("r+b") as file:
+            file.truncate(length)
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append the lines of one step."""
+        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the objects in the file."""
+        with self.path.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
 def cut_torn_line(path: Path) -> None:
     """Shorten the file to its last line end, in place."""
     with path.open("r+b") as file:

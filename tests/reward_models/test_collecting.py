@@ -41,6 +41,9 @@ class Model:
             return Verdict.failed(self.name, "down", 0.5)
         return Verdict(self.name, "tie" if pair.id == "p9" else "A", 1.0, 1.0, None, 0.5)
 
+    def load(self) -> None:
+        pass
+
     def unload(self) -> None:
         EVENTS.append(f"{self.name} unloads")
 

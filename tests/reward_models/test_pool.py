@@ -92,6 +92,9 @@ class Living(Scripted):
     def identity(self):
         return {"kind": "living", "size": 3}
 
+    def load(self):
+        pass
+
     def unload(self):
         self.unloaded += 1
 

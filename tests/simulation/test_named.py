@@ -26,7 +26,7 @@ def bench():
     scores = KnownScores(
         table.pairs, arms_of(table), numbers((4, 3)), numbers((24, 3)), None, numbers((24, 6)), 0.0
     )
-    return Bench(recorded_pool(table), scores, table, WIDTH)
+    return Bench(recorded_pool(table), scores, WIDTH, table)
 
 
 @pytest.mark.parametrize(

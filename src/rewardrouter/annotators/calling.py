@@ -68,8 +68,9 @@ def call_until_answered(
         for row, rm in asked:
             if rm not in verdicts[row]:
                 unknown.setdefault(rm, []).append(row)
+        found = pool.judge_each({rm: [pairs[row] for row in rows] for rm, rows in unknown.items()})
         for rm, rows in unknown.items():
-            for row, verdict in zip(rows, pool.judge(rm, [pairs[row] for row in rows]), strict=True):
+            for row, verdict in zip(rows, found[rm], strict=True):
                 verdicts[row][rm] = verdict
         for row, rm in asked:
             if verdicts[row][rm].label is not None:
@@ -104,8 +105,8 @@ def call_in_order(
 
 def call_all(pool: RewardModelPool, pairs: Sequence[PreferencePair]) -> list[tuple[Verdict, ...]]:
     """Ask every RM of the pool about every pair; verdicts in the pool's order."""
-    by_rm = [pool.judge(rm, pairs) for rm in pool.names]
-    return [tuple(column[i] for column in by_rm) for i in range(len(pairs))]
+    found = pool.judge_each(dict.fromkeys(pool.names, pairs))
+    return [tuple(found[rm][i] for rm in pool.names) for i in range(len(pairs))]
 
 
 def why_no_label(verdicts: Sequence[Verdict]) -> str:

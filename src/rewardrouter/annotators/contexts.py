@@ -50,9 +50,28 @@ class PairScorer(Protocol):
         """Return what the encoder gives before anything is fitted on it, ``float64 [P, F]``."""
 
 
+@runtime_checkable
+class KnowsItsPairs(Protocol):
+    """A source or scorer that can tell how unlike the pairs are to those that the router was fitted to."""
+
+    def shift(self, contexts: Floats) -> float:
+        """Return 1 for contexts ``[P, d]`` like those, more for others (:meth:`rewardrouter.router.BayesianRouter.shift`)."""
+
+
+class _PairEmbeddings:
+    def __init__(self, scorer: PairScorer) -> None:
+        self._scorer = scorer
+
+    def __call__(self, pairs: Sequence[PreferencePair], step: StepContext) -> Floats:  # noqa: ARG002
+        return self._scorer.contexts(pairs)
+
+    def shift(self, contexts: Floats) -> float:
+        return self._scorer.shift(contexts) if isinstance(self._scorer, KnowsItsPairs) else float("nan")
+
+
 def pair_embeddings(scorer: PairScorer) -> ContextSource:
     """Return the source of h (paper 3.2)."""
-    return lambda pairs, step: scorer.contexts(pairs)  # noqa: ARG005
+    return _PairEmbeddings(scorer)
 
 
 def encoder_features(scorer: PairScorer) -> ContextSource:

@@ -34,6 +34,8 @@ class LaserAnnotator(RoutedAnnotator):
         If ``exploration`` is negative or ``ridge`` is not positive; when annotating, if there are no embeddings.
     """
 
+    reads_prompts = True
+
     def __init__(
         self, pool: RewardModelPool, dimension: int, *, exploration: float = 0.1, ridge: float = 1.0
     ) -> None:

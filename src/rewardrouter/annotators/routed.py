@@ -11,6 +11,7 @@ Only the arm that answered learns. A strategy is a choice of three parts: the ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from rewardrouter.annotators.base import Annotation, DecisionId, Outcome, StepContext
 from rewardrouter.annotators.calling import Choose, call_until_answered
-from rewardrouter.annotators.contexts import ContextSource
+from rewardrouter.annotators.contexts import ContextSource, KnowsItsPairs
 from rewardrouter.annotators.decisions import Decision, PendingDecisions, Settled
 from rewardrouter.annotators.rewards import Reward
 from rewardrouter.errors import CheckpointError, ConfigError
@@ -108,6 +109,16 @@ class RoutedAnnotator:
         ``None`` before the first, and right after :meth:`load_state_dict`.
         """
         return None if self._last_contexts is None else self._policy.scores(self._last_contexts)
+
+    def shift(self) -> float | None:
+        """Return how unlike the pairs of the last :meth:`annotate` are to those that the router was fitted to.
+
+        1 is like them; ``None`` before the first, and where contexts are not the router's.
+        """
+        if self._last_contexts is None or not isinstance(self._contexts, KnowsItsPairs):
+            return None
+        found = self._contexts.shift(self._last_contexts)
+        return found if math.isfinite(found) else None
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
         """Return the labels of the chosen RMs; a failed or tied one gives way to the next best of the same draw."""
@@ -212,12 +223,13 @@ class RoutedAnnotator:
         asked = np.full((len(pairs), len(names)), self._references == "all")
         if isinstance(self._references, ReferenceSampler):
             np.put_along_axis(asked, self._references.draw(len(pairs), len(names)), values=True, axis=1)
+        rows_of = {
+            name: rows for n, name in enumerate(names) if (rows := np.flatnonzero(asked[:, n]).tolist())
+        }
+        found = self._pool.judge_each({name: [pairs[row] for row in rows] for name, rows in rows_of.items()})
         verdicts: list[dict[str, Verdict]] = [{} for _ in pairs]
-        for n, name in enumerate(names):
-            rows = np.flatnonzero(asked[:, n]).tolist()
-            if not rows:
-                continue
-            for row, verdict in zip(rows, self._pool.judge(name, [pairs[row] for row in rows]), strict=True):
+        for name, rows in rows_of.items():
+            for row, verdict in zip(rows, found[name], strict=True):
                 verdicts[row][name] = verdict
         return verdicts
 

@@ -72,6 +72,13 @@ class OfflineModel(nn.Module):
         self.surrogates = surrogates
         self.fusion = fusion
         self.heads = heads
+        self.register_buffer("context_mean", torch.zeros_like(heads.embeddings[0].detach()))
+        self.register_buffer("context_spread", torch.ones_like(heads.embeddings[0].detach()))
+
+    def note_contexts(self, h: Tensor) -> None:
+        """Keep mean and standard deviation of contexts ``float [P, d]``: what the pairs looked like that it was fitted to."""
+        self.context_mean = h.mean(dim=0)
+        self.context_spread = h.std(dim=0, correction=0)
 
     def pair_features(self, a: Tensor, b: Tensor) -> Tensor:
         """Return all features of P pairs, ``float [P, F]``, of vectors ``float [P, D]``."""

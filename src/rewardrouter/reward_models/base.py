@@ -19,7 +19,7 @@ recording of either. An implementation is a name and one method::
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.verdicts import Verdict
@@ -55,8 +55,20 @@ class Identified(Protocol):
 class Resident(Protocol):
     """A reward model that holds memory while it is used, and counts what it reads."""
 
+    def load(self) -> None:
+        """Take the memory now instead of at the first call."""
+
     def unload(self) -> None:
         """Give the memory back; a later call takes it again."""
 
     def notes(self) -> list[str]:
         """Return what a reader should know of what it has read, a line each."""
+
+
+@runtime_checkable
+class Immediate(Protocol):
+    """A reward model whose answers are at hand: nothing is gained by asking it while others are asked."""
+
+    @property
+    def immediate(self) -> Literal[True]:
+        """Always true."""

@@ -125,6 +125,16 @@ class HfRewardModel:
             )
         return lines
 
+    def load(self) -> None:
+        """Load the weights now.
+
+        Raises
+        ------
+        CheckpointError
+            If they cannot be loaded.
+        """
+        self._loaded()
+
     def unload(self) -> None:
         """Give the memory of the weights back; the next call loads them again."""
         self._scorer = None

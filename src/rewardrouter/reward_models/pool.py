@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.reward_models.base import Identified, Resident, RewardModel
+from rewardrouter.phases import phase
+from rewardrouter.reward_models.base import Identified, Immediate, Resident, RewardModel
 from rewardrouter.verdicts import Verdict
 
 
@@ -66,6 +68,29 @@ class RewardModelPool:
             return []
         model.unload()
         return model.notes()
+
+    def judge_each(self, asked: Mapping[str, Sequence[PreferencePair]]) -> dict[str, list[Verdict]]:
+        """Ask several RMs, each about its own pairs; those whose calls take time are asked at the same time.
+
+        Raises
+        ------
+        RuntimeError
+            As :meth:`judge`.
+        """
+        with phase("judge"):
+            slow = [rm for rm in asked if not isinstance(self._models[rm], Immediate)]
+            if len(slow) < 2:
+                return {rm: self.judge(rm, pairs) for rm, pairs in asked.items()}
+            for rm in slow:  # one after the other: loading changes settings of the whole process
+                model = self._models[rm]
+                if isinstance(model, Resident):
+                    model.load()
+            with ThreadPoolExecutor(len(slow)) as threads:
+                calls = {rm: threads.submit(self.judge, rm, asked[rm]) for rm in slow}
+                return {
+                    rm: calls[rm].result() if rm in calls else self.judge(rm, pairs)
+                    for rm, pairs in asked.items()
+                }
 
     def judge(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict]:
         """Ask one RM, and hold it to its contract.

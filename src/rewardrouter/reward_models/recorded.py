@@ -48,6 +48,8 @@ class RecordedRewardModel:
         The pairs and the verdict on each, of equal length.
     """
 
+    immediate = True
+
     def __init__(self, name: str, pairs: Sequence[PreferencePair], verdicts: Sequence[Verdict]) -> None:
         self.name = name
         self._records: dict[_Key, list[_Record]] = {}

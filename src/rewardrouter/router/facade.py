@@ -25,6 +25,7 @@ from rewardrouter.offline.prepared import CutReport
 from rewardrouter.offline.validation import Validation
 from rewardrouter.offline.vectors import PairVectors, blocks_of, encode_pairs
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.phases import phase
 from rewardrouter.progress import counted
 from rewardrouter.router.arms import Arm
 from rewardrouter.router.problems import Problems
@@ -112,7 +113,7 @@ class BayesianRouter:
 
     def score(self, pairs: Sequence[PreferencePair]) -> Scored:
         """Return contexts and scores of P pairs (paper 3.2); the responses' order changes neither."""
-        with counted("encode") if self.show_progress else contextlib.nullcontext() as told:
+        with phase("encode"), counted("encode") if self.show_progress else contextlib.nullcontext() as told:
             vectors, cuts = encode_pairs(
                 self.encoder, pairs, self.config.features, cache=self.cache, progress=told
             )
@@ -142,7 +143,7 @@ class BayesianRouter:
         encoder was trained it is that encoder's.
         """
         alone = self.config.features.model_copy(update={"statistics": False})
-        with counted("encode") if self.show_progress else contextlib.nullcontext() as told:
+        with phase("encode"), counted("encode") if self.show_progress else contextlib.nullcontext() as told:
             vectors, _ = encode_pairs(self.encoder, pairs, alone, cache=self.cache, progress=told)
         raw = PairFeatures(blocks_of(self.encoder, alone))(vectors.a, vectors.b)  # not fitted: as they are
         return torch.nn.functional.normalize(raw.double(), dim=1).numpy()
@@ -150,6 +151,19 @@ class BayesianRouter:
     def scores(self, pairs: Sequence[PreferencePair]) -> npt.NDArray[np.float64]:
         """Return the BT strengths ``s_n = <h, E_bt[n]>`` (paper Eq. 2), ``float64 [P, N]``."""
         return self.score(pairs).scores
+
+    def shift(self, contexts: npt.NDArray[np.float64]) -> float:
+        """Return how far contexts ``[P, d]`` are from those that it was fitted to.
+
+        The mean, over pairs and coordinates, of the squared distance from the fitting pairs' mean in units of their
+        variance: 1 on those pairs, more on pairs that look different. Coordinates that did not vary are left out.
+        """
+        model = self.model
+        mean, spread = (v.double().numpy() for v in (model.context_mean, model.context_spread))
+        varied = spread > 1e-6 * max(1.0, float(spread.max()))
+        if not varied.any() or len(contexts) == 0:
+            return float("nan")
+        return float((((contexts - mean)[:, varied] / spread[varied]) ** 2).mean())
 
     def rank(self, pairs: Sequence[PreferencePair]) -> list[tuple[str, ...]]:
         """Return the arms of each pair, most trusted first."""

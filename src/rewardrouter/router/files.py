@@ -44,7 +44,7 @@ from rewardrouter.router.facade import BayesianRouter, Training
 from rewardrouter.router.problems import Problems
 from rewardrouter.state import load_state, save_state
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder's layout."""
 
 

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.offline.cache import EmbeddingCache
@@ -21,6 +23,9 @@ from rewardrouter.router.arms import arms_of
 from rewardrouter.router.facade import BayesianRouter, Training
 from rewardrouter.router.problems import Problems
 from rewardrouter.verdicts import VerdictTable
+
+_LOOKED_AT = 500
+"""Pairs, about, that are encoded once more after an encoder was trained, to keep what contexts look like."""
 
 
 def fit_router(
@@ -86,6 +91,11 @@ def fit_router(
                 resume_folder=resume_folder,
                 advance=advance,
             )
+    if not config.freeze_encoder:
+        some = table.pairs[:: max(1, len(table) // _LOOKED_AT)]
+        vectors, _ = encode_pairs(encoder, some, config.features)
+    with torch.no_grad():
+        fit.model.note_contexts(fit.model.contexts(vectors.a, vectors.b))
     training = Training(
         source=source,
         n_pairs=len(table),

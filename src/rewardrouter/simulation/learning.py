@@ -28,20 +28,24 @@ from rewardrouter.config.strategies import (
     WeightedScoreSettings,
     WithoutOfflineSettings,
 )
+from rewardrouter.errors import ConfigError
 from rewardrouter.reward_models import RewardModelPool
 from rewardrouter.simulation.controls import ConstantReward, ShuffledReward, TruthReward
-from rewardrouter.simulation.stream import KnownScores
+from rewardrouter.simulation.strategies import FittedRouter
 from rewardrouter.verdicts import VerdictTable
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """What strategies are made of: a pool, a router's scores, and for the oracle and controls the labels."""
+    """What strategies are made of: a pool, a router (or its scores), and for oracle and controls the labels.
+
+    ``policy_width`` is the size of the policy's prompt embeddings.
+    """
 
     pool: RewardModelPool
-    scores: KnownScores
-    table: VerdictTable
+    scores: FittedRouter
     policy_width: int
+    table: VerdictTable | None = None
 
 
 def _turned(pool: RewardModelPool, seed: int) -> RewardModelPool:
@@ -56,6 +60,8 @@ def _reward(name: str, bench: Bench, seed: int) -> Reward | None:
     if name == "constant":
         return ConstantReward()
     if name == "truth":
+        if bench.table is None:
+            raise ConfigError("reward=truth reads the labels of a replay's stream; there are none here")
         human = zip(bench.table.pairs, bench.table.labels, strict=True)
         return TruthReward({pair.id: "A" if code > 0 else "B" for pair, code in human})
     return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rewardrouter.errors import DataError
-from rewardrouter.files import write_atomically
+from rewardrouter.files import Journal, write_atomically
 
 
 class UnitFiles:
@@ -25,8 +25,8 @@ class UnitFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.checkpoint = folder / "state.safetensors"
-        self._decisions = folder / "decisions.jsonl"
-        self._metrics = folder / "metrics.jsonl"
+        self._decisions = Journal(folder / "decisions.jsonl")
+        self._metrics = Journal(folder / "metrics.jsonl")
         self._summary = folder / "summary.json"
 
     @property
@@ -36,27 +36,17 @@ class UnitFiles:
 
     def begin(self, lengths: Mapping[str, int]) -> None:
         """Prepare the files for going on where they were ``lengths`` bytes long (0 from the start)."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self._decisions, self._metrics):
-            wanted = lengths.get(path.name, 0)
-            path.touch()
-            if path.stat().st_size < wanted:
-                raise DataError(
-                    f"{path}: shorter than its checkpoint says; delete {self.folder} to run it again"
-                )
-            with path.open("r+b") as file:
-                file.truncate(wanted)
+        for journal in (self._decisions, self._metrics):
+            journal.begin(lengths.get(journal.path.name, 0))
 
     def append(self, decisions: Iterable[Mapping[str, Any]], metrics: Mapping[str, Any]) -> None:
         """Append the lines of one batch."""
-        for path, rows in ((self._decisions, decisions), (self._metrics, [metrics])):
-            text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-            with path.open("a", encoding="utf-8") as file:
-                file.write(text)
+        self._decisions.append(decisions)
+        self._metrics.append([metrics])
 
     def lengths(self) -> dict[str, int]:
         """Return the length of both files in bytes."""
-        return {path.name: path.stat().st_size for path in (self._decisions, self._metrics)}
+        return {journal.path.name: journal.length for journal in (self._decisions, self._metrics)}
 
     def decisions(self) -> Iterator[dict[str, Any]]:
         """Yield the decisions, in order."""
@@ -65,13 +55,12 @@ class UnitFiles:
             with gzip.open(packed, "rt", encoding="utf-8") as lines:
                 yield from map(json.loads, lines)
         else:
-            with self._decisions.open(encoding="utf-8") as lines:
-                yield from map(json.loads, lines)
+            yield from self._decisions.rows()
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the metrics of every batch."""
-        with self._readable(self._metrics), self._metrics.open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
+        with self._readable(self._metrics.path):
+            return list(self._metrics.rows())
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Mark the unit as finished. Killed inside, it is finished or will be run on from its checkpoint."""
@@ -79,7 +68,7 @@ class UnitFiles:
         def pack(path: Path) -> None:
             # No name and no time in the header: the same decisions are the same bytes.
             with (
-                self._decisions.open("rb") as plain,
+                self._decisions.path.open("rb") as plain,
                 path.open("wb") as raw,
                 gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
             ):
@@ -90,7 +79,7 @@ class UnitFiles:
 
         write_atomically(self._packed(), pack)
         write_atomically(self._summary, write)
-        self._decisions.unlink()
+        self._decisions.path.unlink()
         self.checkpoint.unlink(missing_ok=True)
 
     def summary(self) -> dict[str, Any]:

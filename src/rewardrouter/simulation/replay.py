@@ -75,7 +75,7 @@ def make_inputs(
 
 def bench_of(run: RunFolder, table: VerdictTable, policy_width: int) -> Bench:
     """Return what strategies are made of."""
-    return Bench(recorded_pool(table), KnownScores.load(run.scores, table.pairs), table, policy_width)
+    return Bench(recorded_pool(table), KnownScores.load(run.scores, table.pairs), policy_width, table)
 
 
 class Units:
@@ -87,15 +87,16 @@ class Units:
         table = load_verdicts(run.config.verdicts, run.config.rms).table
         self._policy = _policy(run)
         self._prepared = PreparedPairs.load(run.prepared)
-        self._bench = bench_of(run, table, self._policy.width)
+        self._table, self._bench = table, bench_of(run, table, self._policy.width)
 
     def run(self, strategy: Strategy, seed: int) -> Iterator[int]:
         """Run a unit that is not finished, or go on with it; yield the batches done so far, after each."""
-        pairs = len(self._bench.table)
+        pairs = len(self._table)
         batches = batches_of(pairs, self._replay.batch_size, self._replay.epochs_for(pairs), seed)
         yield from Unit(
-            self._bench,
+            self._table,
             strategy,
+            strategy.make(self._bench, seed),
             seed,
             self._policy,
             self._prepared,

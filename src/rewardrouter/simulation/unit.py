@@ -18,12 +18,11 @@ import numpy.typing as npt
 from rewardrouter.annotators import Annotation, Annotator, Outcome, StepContext
 from rewardrouter.annotators.routed import RoutedAnnotator
 from rewardrouter.policies import PreferencePolicy, PreparedPairs
-from rewardrouter.simulation.learning import Bench
 from rewardrouter.simulation.measures import auc
 from rewardrouter.simulation.named import Strategy
 from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.state import State, load_state, save_state
-from rewardrouter.verdicts import winner_code
+from rewardrouter.verdicts import VerdictTable, winner_code
 
 _DIGITS = 6
 """Significant digits of the numbers in the records."""
@@ -34,8 +33,10 @@ class Unit:
 
     Parameters
     ----------
-    bench, strategy, seed
-        What is run.
+    table
+        The stream.
+    strategy, annotator, seed
+        What is run; a new annotator.
     policy, prepared
         The policy, set back to its start by this, and the stream's pairs prepared for it.
     batches
@@ -48,8 +49,9 @@ class Unit:
 
     def __init__(
         self,
-        bench: Bench,
+        table: VerdictTable,
         strategy: Strategy,
+        annotator: Annotator,
         seed: int,
         policy: PreferencePolicy,
         prepared: PreparedPairs,
@@ -57,11 +59,10 @@ class Unit:
         files: UnitFiles,
         checkpoint_every: int,
     ) -> None:
-        self._bench, self._strategy, self._seed = bench, strategy, seed
+        self._table, self._strategy, self._annotator, self._seed = table, strategy, annotator, seed
         self._policy, self._prepared, self._batches = policy, prepared, batches
         self._files, self._checkpoint_every = files, checkpoint_every
-        self._kept = bench.table.kept
-        self._annotator: Annotator = strategy.make(bench, seed)
+        self._kept = table.kept
 
     def run(self) -> Iterator[int]:
         """Run, or go on; yield the number of batches done so far, after each."""
@@ -79,7 +80,7 @@ class Unit:
 
     def _step(self, number: int) -> None:
         rows = self._batches[number]
-        pairs = [self._bench.table.pairs[row] for row in rows]
+        pairs = [self._table.pairs[row] for row in rows]
         embeddings = None
         if self._strategy.reads_prompts:
             embeddings = self._policy.prompt_embeddings(self._prepared, rows)
@@ -114,7 +115,7 @@ class Unit:
     ) -> None:
         annotator = self._annotator
         rewards = annotator.last_rewards if isinstance(annotator, RoutedAnnotator) else {}
-        labels, kept = self._bench.table.labels[rows], self._kept[rows]
+        labels, kept = self._table.labels[rows], self._kept[rows]
         right = np.array([winner_code(a.label) for a in annotations]) == labels
         decisions = []
         for i, annotation in enumerate(annotations):
@@ -173,7 +174,7 @@ class Unit:
             "policy_auc": self._policy.margins(self._prepared),
             "likelihood_auc": likelihoods[:, 0] - likelihoods[:, 1],
         }
-        truth = self._bench.table.labels > 0
+        truth = self._table.labels > 0
         found = {name: auc(scores, truth) for name, scores in judged.items()}
         return {name: 0.5 if value is None else value for name, value in found.items()}
 
@@ -183,7 +184,7 @@ class Unit:
         right: list[bool] = []
         everywhere: list[bool] = []
         domains: dict[str, list[int]] = {}
-        by_id = {pair.id: pair.domain for pair in self._bench.table.pairs}
+        by_id = {pair.id: pair.domain for pair in self._table.pairs}
         for decision in self._files.decisions():
             everywhere.append(decision["right"])
             if decision["reward"] is not None:
