@@ -74,3 +74,9 @@ def test_every_strategy_of_the_replay_benchmark_exists() -> None:
     sets = runpy.run_path(str(REPOSITORY / "benchmarks" / "replay.py"))["SETS"]
     for names in sets.values():
         assert len(named(split_list(names), ["a", "b"])) >= 7
+
+
+def test_the_generation_benchmark_measures_all_ways_in_one_run(tmp_path: Path) -> None:
+    words = ("--steps", "5", "--prompts", "2", "--responses", "2", "--max-new-tokens", "6", "--repeats", "1")
+    found = json.loads(run("benchmarks/generate.py", *words, "--json", "-", folder=tmp_path))
+    assert found["tokens_per_second"].keys() == {"static", "continuous", "compacting"}
