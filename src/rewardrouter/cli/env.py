@@ -41,6 +41,8 @@ OPTIONAL = {
     "matplotlib": "report",
     "jinja2": "report",
     "peft": "lora",
+    "accelerate": "train",
+    "trl": "train",
 }
 """Optional packages, and the extra of rewardrouter that installs each."""
 

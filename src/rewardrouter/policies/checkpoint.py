@@ -143,8 +143,8 @@ def _check_positions(config: PolicyConfig, settings: PretrainedConfig) -> None:
     limit = getattr(settings.get_text_config(), "max_position_embeddings", None)
     if limit is not None and wanted > limit:
         raise ConfigError(
-            f"policy.max_prompt_tokens {config.max_prompt_tokens} and max_response_tokens"
-            f" {config.max_response_tokens}: policy {config.checkpoint} reads {limit} tokens. Make them less"
+            f"policy {config.checkpoint} reads {limit} tokens, but prompts may have {config.max_prompt_tokens} and"
+            f" responses {config.max_response_tokens}: make these limits less"
         )
 
 

@@ -19,7 +19,7 @@ from rewardrouter.config.policy import LoraSettings
 from rewardrouter.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel
 
 _ADAPTER = "default"
 
@@ -36,24 +36,9 @@ class LoraAdapter:
     """
 
     def __init__(self, model: PreTrainedModel, settings: LoraSettings) -> None:
-        if find_spec("peft") is None:
-            raise MissingDependencyError("peft", "lora", "a policy with policy.tuning=lora")
-        from peft import LoraConfig, get_peft_model
+        config = lora_config(model, settings)
+        from peft import get_peft_model
 
-        names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
-        unknown = [name for name in settings.target_modules if name not in names]
-        if unknown:
-            matrices = {name.rpartition(".")[2] for name, m in model.named_modules() if _is_matrix(m)}
-            raise ConfigError(
-                f"policy.lora.target_modules: {type(model).__name__} has no {unknown[0]}. It has:"
-                f" {', '.join(sorted(matrices))}"
-            )
-        config = LoraConfig(
-            r=settings.rank,
-            lora_alpha=settings.alpha,
-            target_modules=list(settings.target_modules),
-            task_type="CAUSAL_LM",
-        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft's affairs with transformers and the layers' kinds
             self._wrapped: PeftModel = get_peft_model(model, config)
@@ -71,6 +56,36 @@ class LoraAdapter:
             for module in self._wrapped.modules():
                 if isinstance(module, LoraLayer):
                     module.reset_lora_parameters(_ADAPTER, True)  # type: ignore[no-untyped-call]
+
+
+def lora_config(model: PreTrainedModel, settings: LoraSettings) -> LoraConfig:
+    """Return peft's settings of an adapter for ``model``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If peft is not installed.
+    ConfigError
+        If the model has no matrices of the names asked for.
+    """
+    if find_spec("peft") is None:
+        raise MissingDependencyError("peft", "lora", "a policy with policy.tuning=lora")
+    from peft import LoraConfig
+
+    names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    unknown = [name for name in settings.target_modules if name not in names]
+    if unknown:
+        matrices = {name.rpartition(".")[2] for name, m in model.named_modules() if _is_matrix(m)}
+        raise ConfigError(
+            f"policy.lora.target_modules: {type(model).__name__} has no {unknown[0]}. It has:"
+            f" {', '.join(sorted(matrices))}"
+        )
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        target_modules=list(settings.target_modules),
+        task_type="CAUSAL_LM",
+    )
 
 
 def _is_matrix(module: nn.Module) -> bool:

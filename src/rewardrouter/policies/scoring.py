@@ -68,7 +68,7 @@ class ResponseScorer:
         """Return the mean last hidden state of each prompt's tokens, ``float32 [S, d]``; no gradients."""
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=self._model.device)
         width = int(lengths.max())
-        with torch.inference_mode(), self._precision():
+        with torch.no_grad(), self._precision():
             states = self._states(self._padded(prompts, width)).float()
         inside = torch.arange(width, device=states.device) < lengths[:, None]
         return (states * inside[:, :, None]).sum(dim=1) / lengths[:, None]
@@ -163,7 +163,7 @@ def _has_matrix_head(model: PreTrainedModel) -> bool:
     if getattr(model.config.get_text_config(), "final_logit_softcapping", None):
         return False
     ids = torch.arange(1, 9, device=model.device)[None] % head.weight.shape[0]
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode: what a model renews meanwhile could not be trained with
         logits = model(input_ids=ids).logits.float()
         states = model.base_model(input_ids=ids).last_hidden_state
         product = head(states).float()

@@ -111,13 +111,32 @@ class PolicyLayout:
             If the tokenizer's chat template rejects a prompt in every form.
         """
         asked = _distinct(pair.prompt for pair in pairs)
-        texts = [self._layout.prompt_text(prompt).text for prompt in asked]
-        prompts = dict(zip(asked, map(self._framed, self._layout.tokenize_prompts(texts)), strict=True))
+        prompts = dict(zip(asked, self.prompt_tokens(asked), strict=True))
         answers = _distinct(answer for pair in pairs for answer in (pair.response_a, pair.response_b))
         found = self._layout.tokenize([self._layout.response_text(answer) for answer in answers])
         end = np.array(self._end, np.int32)
         responses = {a: np.concatenate([ids, end]) for a, ids in zip(answers, found, strict=True)}
         return self._cut(pairs, prompts, responses)
+
+    def prompt_tokens(self, prompts: Sequence[Text]) -> list[Ids]:
+        """Return the token ids of prompts, whole, up to where an answer begins.
+
+        Raises
+        ------
+        CheckpointError
+            If the tokenizer's chat template rejects a prompt in every form.
+        """
+        texts = [self._layout.prompt_text(prompt).text for prompt in prompts]
+        return [self._framed(ids) for ids in self._layout.tokenize_prompts(texts)]
+
+    def cut_prompt(self, ids: Ids) -> Ids:
+        """Return the end of a prompt that is too long, after its beginning-of-text token."""
+        limit = self._max_prompt
+        if limit is None or len(ids) <= limit:
+            return ids
+        if ids[0] != self._bos:
+            return ids[len(ids) - limit :]
+        return np.concatenate([ids[:1], ids[len(ids) - limit + 1 :]])
 
     def _framed(self, ids: Ids) -> Ids:
         """Return a prompt with its special tokens; an empty one too has a token that the response follows."""
@@ -127,7 +146,7 @@ class PolicyLayout:
     def _cut(
         self, pairs: Sequence[PreferencePair], prompts: dict[Text, Ids], responses: dict[Text, Ids]
     ) -> PairTokens:
-        short_prompts = {text: self._cut_prompt(ids) for text, ids in prompts.items()}
+        short_prompts = {text: self.cut_prompt(ids) for text, ids in prompts.items()}
         short = {text: ids[: self._max_response] for text, ids in responses.items()}
         total = cut = prompts_cut = responses_cut = alike = 0
         for pair in pairs:
@@ -145,14 +164,6 @@ class PolicyLayout:
             tuple((short[pair.response_a], short[pair.response_b]) for pair in pairs),
             TokenReport(len(pairs), prompts_cut, responses_cut, total, cut, alike),
         )
-
-    def _cut_prompt(self, ids: Ids) -> Ids:
-        limit = self._max_prompt
-        if limit is None or len(ids) <= limit:
-            return ids
-        if ids[0] != self._bos:
-            return ids[len(ids) - limit :]
-        return np.concatenate([ids[:1], ids[len(ids) - limit + 1 :]])
 
 
 class _DirectLayout(TextLayout):
