@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import done, refused
+from commands import done, refused, start
 from replay_results import replay_results
+from training_results import training_results
 
 from rewardrouter.report import render
 
@@ -47,6 +48,21 @@ def test_or_where_it_is_asked_for(finished: Path, tmp_path: Path) -> None:
     assert not (finished / "report.html").exists()
 
 
+def test_a_training_has_its_report_without_torch_or_trl(finished: Path, tmp_path: Path) -> None:
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    training_results(("router", "laser"), windows=2).write(trained / "results.json")
+    code = (
+        "import sys; from rewardrouter.cli.main import main; code = main();"
+        " print({'torch', 'trl', 'transformers', 'pandas', 'pyarrow'} & set(sys.modules)); sys.exit(code)"
+    )
+    process = start("report", trained, finished, "--out", tmp_path / "both.html", code=code)
+    out, err = process.communicate(timeout=60)
+    assert (out, err) == (f"Report: {tmp_path / 'both.html'}\nset()\n", "")
+    assert "<title>Report: trained, run</title>" in (tmp_path / "both.html").read_text(encoding="utf-8")
+    assert done("report", trained).out == f"Report: {trained / 'report.html'}\n"
+
+
 class TestMistakes:
     """The user's mistakes: one line, exit code 2, nothing written."""
 
@@ -60,12 +76,20 @@ class TestMistakes:
         )
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("content", ["{", "{}", "[]", "\x00"])
-    def test_broken_results(self, content: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("content", "of"),
+        [
+            ("{", "run"),
+            ("\x00", "run"),
+            ("{}", "replay"),
+            ("[]", "replay"),
+            ('{"kind": "training"}', "training"),
+        ],
+    )
+    def test_broken_results(self, content: str, of: str, tmp_path: Path) -> None:
         (tmp_path / "results.json").write_text(content, encoding="utf-8")
-        assert refused("report", tmp_path).startswith(
-            f"{tmp_path / 'results.json'}: not the results of a replay"
-        )
+        line = refused("report", tmp_path)
+        assert line.startswith(f"{tmp_path / 'results.json'}: not the results of a {of}")
 
     def test_a_file_that_cannot_be_written(self, finished: Path, tmp_path: Path) -> None:
         assert "no folder" in refused("report", finished, "--out", tmp_path / "no" / "report.html")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from replay_results import replay_results
+from training_results import training_results
 
 from rewardrouter.report import render
 
@@ -37,11 +38,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of two runs: a usual one, and one of long names."""
+    """A page of a usual replay and training, and of one each with long names."""
     rms = [LONG, "W" * 80, *(f"rm-{i}" for i in range(8))]
     runs = {
         "usual": replay_results(),
         LONG: replay_results(("router", *rms, *(f"single/{rm}" for rm in rms)), rms=rms),
+        "trained": training_results(),
+        f"{LONG}, trained": training_results(("router", *rms, f"single/{rms[0]}"), rms=rms, domains=rms),
     }
     written = tmp_path_factory.mktemp("report") / "report.html"
     written.write_text(render(runs), encoding="utf-8")
@@ -65,7 +68,7 @@ def test_it_is_whole_and_fits(width: int, scheme: str, browser: Any, file: Path,
     assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
 
     boxes = page.eval_on_selector_all("svg", "all => all.map(one => one.getBoundingClientRect().toJSON())")
-    assert len(boxes) == file.read_text(encoding="utf-8").count("<svg") > 20
+    assert len(boxes) == file.read_text(encoding="utf-8").count("<svg") > 40
     assert all(box["width"] > 200 and box["height"] > 100 for box in boxes)
     assert all(box["left"] >= 0 and box["right"] <= width for box in boxes)
     assert all(page.eval_on_selector_all("svg", "all => all.map(one => one.checkVisibility())"))

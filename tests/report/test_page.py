@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import matplotlib as mpl
 import pytest
-from html_tables import Page, ReadCell
+from html_tables import Page, percent, points, shown
 from replay_results import POSTERIOR, RMS, ROUTED, STRATEGIES, replay_results
 
 from rewardrouter.errors import DataError
@@ -35,18 +34,6 @@ def changed(results: ReplayResults, strategy: str, **fields: object) -> ReplayRe
     """Return the results with other figures of one strategy."""
     figures = results.strategies[strategy].model_copy(update=fields)
     return results.model_copy(update={"strategies": {**results.strategies, strategy: figures}})
-
-
-def shown(cells: Sequence[ReadCell]) -> list[float]:
-    return [number for cell in cells for number in cell.numbers]
-
-
-def percent(value: float) -> object:
-    return pytest.approx(100 * value, abs=0.0501)
-
-
-def points(value: float) -> object:
-    return pytest.approx(100 * value, abs=0.00501)
 
 
 def exact(value: float) -> object:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from html_tables import Page
 from replay_results import replay_results
+from training_results import training_results
 
 from rewardrouter.errors import DataError, MissingDependencyError
 from rewardrouter.report import PACKAGES, report
@@ -33,6 +34,14 @@ def test_or_by_their_paths_where_folders_share_a_name(tmp_path: Path) -> None:
     assert heads(folders) == [str(folder) for folder in folders]
 
 
+def test_runs_of_both_kinds_stand_on_one_page_in_their_order(tmp_path: Path) -> None:
+    trained = tmp_path / "trained"
+    trained.mkdir()
+    training_results(("router",), windows=2).write(trained / "results.json")
+    page = Page(report([trained, a_run(tmp_path / "replayed")]))
+    assert page.text.index("labelled by router, the policy answers") < page.text.index("human’s label on")
+
+
 def test_a_run_that_is_given_twice_is_reported_once(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run")
     assert report([folder, folder / ".." / "run"]) == report([folder])
@@ -53,6 +62,6 @@ def test_a_missing_package_is_named_with_its_command(
         report([tmp_path])
 
 
-@pytest.mark.parametrize("name", ["page.html", "page.css"])
+@pytest.mark.parametrize("name", ["page.html", "parts.html", "replay.html", "training.html", "page.css"])
 def test_the_template_is_part_of_the_package(name: str) -> None:
     assert (importlib.resources.files("rewardrouter.report") / "templates" / name).is_file()

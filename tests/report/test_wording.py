@@ -47,6 +47,25 @@ class TestNumbers:
         assert wording.duration(seconds) == text
 
     @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [
+            (7.84, "7.8\u00a0s"),
+            (59.97, "1\u00a0min 0\u00a0s"),
+            (125.4, "2\u00a0min 5\u00a0s"),
+            (3599.8, "1\u00a0h 0\u00a0min"),
+            (4_000_000, "1,111\u00a0h 6\u00a0min"),
+        ],
+    )
+    def test_how_long_a_run_took(self, seconds: float, text: str) -> None:
+        assert wording.clock(seconds) == text
+
+    @pytest.mark.parametrize(
+        ("names", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+    )
+    def test_names_in_a_sentence(self, names: list[str], text: str) -> None:
+        assert wording.listed(names) == text
+
+    @pytest.mark.parametrize(
         ("given", "text"), [([3], "3"), ([0, 1], "0, 1"), ([4, 5, 6], "4 to 6"), ([0, 2, 3], "0, 2, 3")]
     )
     def test_lists_of_seeds(self, given: list[int], text: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from html.parser import HTMLParser
+
+import pytest
 
 VOID = {"meta", "link", "br", "wbr", "img", "hr"}
 
@@ -47,6 +50,21 @@ def numbers(text: str) -> list[float]:
         except ValueError:
             continue
     return found
+
+
+def shown(cells: Sequence[ReadCell]) -> list[float]:
+    """All numbers in some cells, in order."""
+    return [number for cell in cells for number in cell.numbers]
+
+
+def percent(value: float) -> object:
+    """What a share is approximately equal to where it is shown in percent."""
+    return pytest.approx(100 * value, abs=0.0501)
+
+
+def points(value: float) -> object:
+    """What a difference of shares is approximately equal to where it is shown in points."""
+    return pytest.approx(100 * value, abs=0.00501)
 
 
 class Page(HTMLParser):

@@ -1,4 +1,4 @@
-"""``rewardrouter report``: one HTML page from finished replays, to be read in a browser or printed."""
+"""``rewardrouter report``: one HTML page from finished runs, to be read in a browser or printed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rewardrouter.errors import UserError
     help="Where to write it.  [default: RUN/report.html; of several runs, report.html]",
 )
 def report(runs: tuple[Path, ...], out: Path | None) -> None:
-    """Write one HTML page from finished runs of simulate.
+    """Write one HTML page from finished runs of simulate and train.
 
     Tables with intervals, plots over time, named failures and how to read
     them. The page needs no network and no other file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,31 +20,36 @@ LABEL_UNITS = 110.0
 
 _GAP = 9.0
 
+Over: TypeAlias = Literal["batch", "step"]
+"""What windows are of."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A curve over W windows; ``low`` and ``high`` bound its band."""
+    """A curve over W windows; ``low`` and ``high`` bound its band, where it has one."""
 
     name: str
     colour: Colour
     x: Sequence[int]
     y: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
     is_reference: bool = False
 
 
-def draw_lines(lines: Sequence[Line], *, percent: bool) -> Figure:
-    """Return lines with their bands over the batch; names stand at the lines' ends, in their colours."""
+def draw_lines(lines: Sequence[Line], *, percent: bool, over: Over = "batch") -> Figure:
+    """Return lines with their bands; names stand at the lines' ends, in their colours."""
     figure = canvas(342, 236)
     panel = axes(figure, 42, 40, LABEL_UNITS, 8)
     for line in lines:
+        if not line.low:
+            continue
         panel.fill_between(line.x, line.low, line.high, color=line.colour.light, alpha=0.13, linewidth=0)
     for line in lines:
         width = 2.6 if line.is_reference else 1.5
         marker = "o" if len(line.x) == 1 else ""
         panel.plot(line.x, line.y, color=line.colour.light, linewidth=width, marker=marker)
-    _batches(panel, [x for line in lines for x in line.x])
+    _label_x(panel, [x for line in lines for x in line.x], over)
     panel.set_ylim(panel.get_ylim())  # the names at the ends are placed by it
     panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     panel.yaxis.set_major_formatter(_percent if percent else _number)
@@ -51,16 +57,18 @@ def draw_lines(lines: Sequence[Line], *, percent: bool) -> Figure:
     return figure
 
 
-def draw_shares(x: Sequence[int], shares: Sequence[Sequence[float]], colours: Sequence[Colour]) -> Figure:
-    """Return ``shares [N][W]`` stacked over the batch, the first at the bottom."""
+def draw_shares(
+    x: Sequence[int], shares: Sequence[Sequence[float]], colours: Sequence[Colour], over: Over = "batch"
+) -> Figure:
+    """Return ``shares [N][W]`` stacked, the first at the bottom."""
     figure = canvas(262, 170)
     panel = axes(figure, 44, 40, 10, 8)
     single = len(x) == 1
     # One window is drawn as wide as the axis, which a single point would not be.
-    over = [x[0] - 0.5, x[0] + 0.5] if single else list(x)
+    wide = [x[0] - 0.5, x[0] + 0.5] if single else list(x)
     stacked = [[*share, *share] if single else list(share) for share in shares]
     panel.stackplot(
-        over,
+        wide,
         stacked,
         colors=[colour.light for colour in colours],
         alpha=0.85,
@@ -71,7 +79,7 @@ def draw_shares(x: Sequence[int], shares: Sequence[Sequence[float]], colours: Se
     panel.set_yticks([0, 0.5, 1])
     panel.yaxis.set_major_formatter(_percent)
     panel.margins(x=0)
-    _batches(panel, x)
+    _label_x(panel, x, over)
     return figure
 
 
@@ -80,8 +88,8 @@ _percent = FuncFormatter(lambda y, _: f"{plain(100 * y, 1).removesuffix('.0')}%"
 _number = FuncFormatter(lambda y, _: f"{y:.6g}".replace("-", "−"))
 
 
-def _batches(panel: Axes, x: Sequence[int]) -> None:
-    panel.set_xlabel("batch")
+def _label_x(panel: Axes, x: Sequence[int], over: Over) -> None:
+    panel.set_xlabel(over)
     panel.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     if len(set(x)) > 1:
         panel.set_xlim(min(x), max(x))

@@ -11,6 +11,14 @@ from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
+class Fact:
+    """One line of what was run."""
+
+    name: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Cell:
     """A figure, and below it in small print what qualifies it: its interval, its share."""
 

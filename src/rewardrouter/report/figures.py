@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rewardrouter.report.calibration import describe_reliability, draw_reliability
-from rewardrouter.report.colours import ARMS, OTHERS, REFERENCE, SERIES, Colour
-from rewardrouter.report.curves import Line, draw_lines, draw_shares
-from rewardrouter.report.elements import Cell, Figure, Key, Plot, Row, Table
+from rewardrouter.report.colours import ARMS, REFERENCE, SERIES, Colour
+from rewardrouter.report.curves import Line, draw_lines
+from rewardrouter.report.elements import Cell, Figure, Plot, Row, Table
+from rewardrouter.report.shares import Shares, arm_colours, arm_shares, several_arms
 from rewardrouter.report.svg import inline
 from rewardrouter.report.tables import ordered
 from rewardrouter.report.wording import (
@@ -61,40 +62,9 @@ def accuracy_figure(results: ReplayResults, anchor: str) -> Figure | None:
 
 def share_figure(results: ReplayResults, anchor: str) -> Figure | None:
     """Return every RM's share of the labels over time, a panel per strategy that uses more than one."""
-    routing = [
-        name
-        for name in ordered(results)
-        for curves in [results.strategies[name].curves]
-        if curves.batches and sum(any(given) for given in curves.arm_share.values()) > 1
-    ]
-    if not routing:
-        return None
-    colours = _arm_colours(results, routing)
-    plots = []
-    for number, name in enumerate(routing):
-        curves = results.strategies[name].curves
-        shares, of = _stacked(curves, colours)
-        svg_key, caption = f"{anchor}-{number}", _ends(curves)
-        svg = inline(draw_shares(curves.batches, shares, of), svg_key, f"{name}: arm share. {caption}")
-        plots.append(Plot(name, caption, svg))
-    arms = list(dict.fromkeys([*results.arms, *(rm for name in routing for rm in _shares_of(results, name))]))
-    rows = [
-        Row(name, [Cell(str(batch)), *(Cell(share(given[rm][i]) if rm in given else MISSING) for rm in arms)])
-        for name in routing
-        for given in [_shares_of(results, name)]
-        for i, batch in enumerate(results.strategies[name].curves.batches)
-    ]
-    legend = [Key(rm, colour.css) for rm, colour in colours.items()]
-    if len(arms) > len(colours):
-        legend.append(Key(f"{len(arms) - len(colours)} other RMs", OTHERS.css))
-    reading = (
-        "Whose labels a strategy took, window by window, of those that came from one RM. "
-        "One colour that swallows the others is a collapse; colours that do not move: the choice stayed as it began."
-    )
-    data = Table("Share of the labels by RM (%)", ["strategy", "batch", *arms], rows)
-    return Figure(
-        anchor, "Arm share over time", reading, plots, [data], legend, "From bottom to top", is_compact=True
-    )
+    curves = {name: results.strategies[name].curves for name in ordered(results)}
+    shared = several_arms({name: Shares(one.batches, one.arm_share) for name, one in curves.items()})
+    return arm_shares(shared, arm_colours(shared, results.arms), results.arms, anchor, over="batch")
 
 
 def belief_figure(results: ReplayResults, anchor: str) -> Figure | None:
@@ -177,11 +147,16 @@ def _panels(results: ReplayResults, shown: Sequence[str]) -> Iterator[tuple[str,
     if not any(groups.values()):
         yield "The reference", []
     for title, names in groups.items():
-        parts = -(-len(names) // len(SERIES))
-        for number in range(parts):
-            of = f", {number + 1} of {parts}" if parts > 1 else ""
-            start, end = number * len(names) // parts, (number + 1) * len(names) // parts
-            yield f"{title}{of}", names[start:end]
+        yield from in_parts(title, names)
+
+
+def in_parts(title: str, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield names in as few parts of about the same size as there are colours for, each under its own title."""
+    parts = -(-len(names) // len(SERIES))
+    for number in range(parts):
+        of = f", {number + 1} of {parts}" if parts > 1 else ""
+        start, end = number * len(names) // parts, (number + 1) * len(names) // parts
+        yield f"{title}{of}", list(names[start:end])
 
 
 def _accuracy_line(results: ReplayResults, name: str, colour: Colour) -> Line:
@@ -216,36 +191,6 @@ def _accuracy_data(results: ReplayResults, shown: Sequence[str]) -> Table:
         ]
     columns = ["strategy", "last batch of the window", "accuracy (%)", "95\u00a0% interval"]
     return Table("Accuracy by window", columns, rows)
-
-
-def _shares_of(results: ReplayResults, name: str) -> dict[str, list[float]]:
-    return results.strategies[name].curves.arm_share
-
-
-def _arm_colours(results: ReplayResults, routing: Sequence[str]) -> dict[str, Colour]:
-    """Return the colours of the RMs that are drawn apart: the most used, in the pool's order."""
-    used: dict[str, float] = dict.fromkeys(results.arms, 0.0)
-    for name in routing:
-        for rm, given in _shares_of(results, name).items():
-            used[rm] = used.get(rm, 0.0) + float(np.mean(given))
-    most = sorted(used, key=lambda rm: -used[rm])[: len(ARMS)]
-    return dict(zip([rm for rm in used if rm in most], ARMS, strict=False))
-
-
-def _stacked(curves: Curves, colours: dict[str, Colour]) -> tuple[list[list[float]], list[Colour]]:
-    nothing = [0.0] * len(curves.batches)
-    shares = [curves.arm_share.get(rm, nothing) for rm in colours]
-    rest = [given for rm, given in curves.arm_share.items() if rm not in colours]
-    if not rest:
-        return shares, list(colours.values())
-    return [*shares, np.sum(rest, axis=0).tolist()], [*colours.values(), OTHERS]
-
-
-def _ends(curves: Curves) -> str:
-    """Return in words how the last window is shared out."""
-    last = {rm: given[-1] for rm, given in curves.arm_share.items()}
-    most = sorted(last, key=lambda rm: -last[rm])
-    return "Last window: " + ", ".join(f"{rm} {percent(last[rm])}" for rm in most) + "."
 
 
 def _belief_line(curves: Curves, rm: str, colour: Colour) -> Line:

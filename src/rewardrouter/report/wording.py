@@ -52,6 +52,21 @@ def duration(seconds: float) -> str:
     return f"{1000 * seconds:.{1 if seconds >= 0.001 else 2}f}\u00a0ms"
 
 
+def clock(seconds: float) -> str:
+    """Return how long a run took, in the two largest of hours, minutes and seconds: ``"12 min 5 s"``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f}\u00a0s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}\u00a0min {rest}\u00a0s"
+    return f"{minutes // 60:,}\u00a0h {minutes % 60}\u00a0min"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``"a, b and c"``."""
+    return " and ".join([*filter(None, [", ".join(names[:-1])]), *names[-1:]])
+
+
 def interval(given: Interval | None, write: Callable[[float], str]) -> str:
     """Return both ends: ``"83.9 to 84.4"``; nothing where there is no interval."""
     return "" if given is None else f"{write(given[0])} to {write(given[1])}"
