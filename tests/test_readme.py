@@ -28,6 +28,7 @@ NOT_RUN = {
     "make demo": "tests/cli/test_demo.py runs it in miniature",
     ". .venv/bin/activate": "that environment is the one in use, wherever it is",
     "make test": "is what runs these tests",
+    "rewardrouter train --config examples/sandbox.yaml --out sandbox-run": "tests/cli/test_demo.py does, in miniature",
 }
 """The commands that are not run, and why."""
 
