@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rewardrouter import files
 from rewardrouter.errors import DataError
-from rewardrouter.files import AppendOnlyLines, write_atomically
+from rewardrouter.files import AppendOnlyLines, Journal, write_atomically
 
 ROWS = [{"id": "a", "text": "é\u2028"}, {"id": "b", "text": "x" * 50}, {"id": "c"}]
 
@@ -51,3 +51,20 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     write_atomically(path, lambda file: file.write_text("after"))
     assert path.read_text() == "after"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_journal_goes_back_to_what_a_checkpoint_knows(tmp_path):
+    journal = Journal(tmp_path / "deeper" / "metrics.jsonl")
+    journal.begin(0)
+    journal.append([{"step": 1}, {"step": 2}])
+    known = journal.length
+    journal.append([{"step": 3}])
+    again = Journal(journal.path)
+    again.begin(known)
+    assert list(again.rows()) == [{"step": 1}, {"step": 2}]
+    again.append([{"step": 3, "text": "\u00e9"}])
+    assert list(again.rows())[-1] == {"step": 3, "text": "\u00e9"}
+    with pytest.raises(DataError, match="shorter than its checkpoint says"):
+        Journal(journal.path).begin(again.length + 1)
+    journal.begin(0)
+    assert list(journal.rows()) == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from small_tables import written_pairs
+from small_tables import written_pairs, written_table
 
 from rewardrouter.offline.cache import EmbeddingCache
 from rewardrouter.offline.vectors import encode_pairs
 from rewardrouter.pairs import Message, PreferencePair
+from rewardrouter.router import BayesianRouter
 
 PAIRS, FIRST = written_pairs(12, 7)
 KINDS = ("minilm", "linear", "mlp", "cosine", "full bert", "full qwen2")
@@ -125,3 +128,14 @@ def test_progress_is_shown_where_asked_for(router_of, capsys):
     finally:
         router.show_progress = False
     assert "encode" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shift_is_1_on_the_pairs_that_it_was_fitted_to_and_survives_saving(kind, router_of, saved_of):
+    router, fitting = router_of(kind), written_table(48, 0).pairs
+    assert router.shift(router.contexts(fitting)) == pytest.approx(1.0, abs=0.05)
+    elsewhere = router.contexts(fitting) + 3 * router.contexts(fitting).std(axis=0)
+    assert router.shift(elsewhere) == pytest.approx(10.0, rel=0.1)
+    again = BayesianRouter.from_pretrained(saved_of(kind), device="cpu")
+    assert again.shift(elsewhere) == pytest.approx(router.shift(elsewhere), rel=1e-5)
+    assert math.isnan(router.shift(router.contexts([])))

@@ -44,7 +44,9 @@ COMMANDS = {
     "simulate": LazyCommand(
         "rewardrouter.cli.simulate:simulate", "Replay labelled pairs past a policy that trains on the labels."
     ),
-    "train": LazyCommand("rewardrouter.cli.train:train", "Train a policy on its own responses, labelled as it goes."),
+    "train": LazyCommand(
+        "rewardrouter.cli.train:train", "Train a policy on its own responses, labelled as it goes."
+    ),
     "report": LazyCommand(
         "rewardrouter.cli.report:report", "Write one page of tables and plots from finished runs."
     ),
