@@ -118,7 +118,7 @@ def test_files_and_modules_in_the_text_exist() -> None:
 def test_the_pool_is_a_valid_one() -> None:
     (block,) = (block for block in blocks() if block.language == "yaml")
     pool = validate(PoolConfig, yaml.safe_load(block.content), source="README.md")
-    assert {one.kind for one in pool.rms} == {"recorded", "hf"}
+    assert {one.kind for one in pool.rms} == {"recorded", "hf", "vllm", "judge", "verifier"}
 
 
 @pytest.mark.slow

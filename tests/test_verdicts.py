@@ -21,6 +21,10 @@ def test_the_higher_score_wins_equal_scores_tie_and_what_is_no_number_fails(a, b
     verdict, mirrored = Verdict.from_scores("rm", a, b, 0.5), Verdict.from_scores("rm", b, a, 0.5)
     flipped = {"A": "B", "B": "A", "tie": "tie", None: None}
     assert mirrored.winner == flipped[verdict.winner]
+    if verdict.winner is not None:
+        assert (mirrored.swapped(), verdict.swapped()) == (verdict, mirrored)
+    else:
+        assert verdict.swapped() is verdict
     assert (verdict.rm, verdict.seconds) == ("rm", 0.5)
     if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
         assert (verdict.winner, verdict.score_a, verdict.score_b) == (None, None, None)

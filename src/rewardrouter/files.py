@@ -15,7 +15,17 @@ from typing import Any
 
 from rewardrouter.errors import DataError
 
+CACHE_VARIABLE = "REWARDROUTER_CACHE"
+
 _BLOCK = 1 << 16  # bytes looked through at once for the last line end
+
+
+def cache_folder() -> Path:
+    """Return ``$REWARDROUTER_CACHE``, else ``rewardrouter`` in the user's cache folder."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rewardrouter"
 
 
 class AppendOnlyLines:

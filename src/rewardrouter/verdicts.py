@@ -31,6 +31,7 @@ A, TIE, B, FAILED = 1, 0, -1, -9
 
 _CODES: Mapping[str | None, int] = {"A": A, "B": B, "tie": TIE, None: FAILED}
 _WINNERS: Mapping[int, Winner | None] = {A: "A", B: "B", TIE: "tie", FAILED: None}
+_SWAPPED: Mapping[Winner, Winner] = {"A": "B", "B": "A", "tie": "tie"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ class Verdict:
     def failed(cls, rm: str, error: str, seconds: float | None = None) -> Verdict:
         """Return the record of a call that gave no usable answer."""
         return cls(rm, None, None, None, error, seconds)
+
+    def swapped(self) -> Verdict:
+        """Return the verdict on the pair with its two responses exchanged."""
+        if self.winner is None:
+            return self
+        winner = _SWAPPED[self.winner]
+        return dataclasses.replace(self, winner=winner, score_a=self.score_b, score_b=self.score_a)
 
     @property
     def label(self) -> Label | None:

@@ -9,7 +9,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from rewardrouter.errors import CheckpointError, ConfigError, DataError
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.reward_models.loading import costs, load_pool, recorded_files
+from rewardrouter.reward_models.loading import load_pool, recorded_files
 
 PAIRS = [PreferencePair(f"p{i}", f"q{i}", "x", "y") for i in range(2)]
 
@@ -77,7 +77,7 @@ def test_a_source_is_relative_to_the_pool_file_or_absolute(folder, monkeypatch):
         ("rms: [{source: one.parquet}]\n", r"rms\.0.*kind: missing"),
         (
             "rms: [{kind: recoded, source: one.parquet}]\n",
-            r"rms\.0.*kind: found 'recoded', expected one of 'recorded', 'hf'\. Did you mean recorded\?",
+            r"rms\.0.*kind: found 'recoded', expected one of 'recorded', 'hf', .*\. Did you mean recorded\?",
         ),
         (
             "rms: [{kind: recorded, sorce: one.parquet}]\n",
@@ -112,8 +112,8 @@ def test_a_file_that_makes_no_pool_is_the_users_mistake_in_one_line(folder, text
         ("rms: [{kind: hf, source: x}]", "rms.0.name: missing: this key must be given (pool.yaml, line 1)"),
         (
             "rms: [{kind: hf, name: x, source: x, recrd: y}]",
-            "rms.0.recrd: unknown key. Known keys: batch_tokens, cost, device, dtype, kind, max_tokens, name,"
-            " revision, source, system, template (pool.yaml, line 1)",
+            "rms.0.recrd: unknown key. Known keys: batch_tokens, cost, device, dtype, form, kind, like, max_tokens,"
+            " name, revision, source, system, template (pool.yaml, line 1)",
         ),
         (
             "rms: [{kind: hf, name: x, source: x, max_token: 9}]",
@@ -179,8 +179,12 @@ def unreachable(repository, **settings):
 
 
 def test_the_prices_are_those_given(folder):
-    text = HF.replace("rms/live}", "rms/live, cost: 0.25}")
-    assert costs(write(folder, text)) == {"live": 0.25}
+    text = (
+        "rms:\n  - {name: grm, kind: recorded, source: one.parquet}\n"
+        "  - {name: right, kind: verifier, check: exact, cost: 0.25}\n"
+    )
+    accounts = load_pool(write(folder, text)).accounts()
+    assert {rm: account.price for rm, account in accounts.items()} == {"grm": None, "right": 0.25}
 
 
 def test_a_source_that_does_not_exist_is_named(folder):

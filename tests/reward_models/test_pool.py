@@ -1,9 +1,13 @@
 """Pools by name, and the contract they hold their members to."""
 
+import threading
+import time
+
 import pytest
 
 from rewardrouter.errors import ConfigError
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.phases import measured
 from rewardrouter.reward_models import RewardModelPool
 from rewardrouter.verdicts import Verdict
 
@@ -108,3 +112,83 @@ def test_members_may_say_what_they_are_and_give_their_memory_back():
     assert pool.identity("plain")["kind"].endswith("test_pool.Scripted")
     assert pool.resident == ("living",)
     assert (pool.unload("plain"), pool.unload("living")) == ([], ["unloaded 1 times"])
+
+
+class Meeting(Scripted):
+    """Answers when another one is being asked too."""
+
+    def __init__(self, name, meeting):
+        super().__init__(name)
+        self._meeting = meeting
+
+    def judge(self, pairs):
+        self._meeting.wait()
+        return super().judge(pairs)
+
+
+class AtHand(Scripted):
+    immediate = True
+
+    def judge(self, pairs):
+        self.thread = threading.current_thread()
+        return super().judge(pairs)
+
+
+class Loaded(Scripted):
+    """Notes which of its kind is loaded when."""
+
+    def __init__(self, name, log):
+        super().__init__(name)
+        self._log = log
+
+    def load(self):
+        self._log.append((self.name, threading.current_thread()))
+
+    def unload(self):
+        self._log.append(self.name)
+
+    def notes(self):
+        return []
+
+
+def test_rms_whose_calls_take_time_are_asked_at_the_same_time():
+    meeting = threading.Barrier(2, timeout=20)
+    models = [Meeting("a", meeting), AtHand("b"), Meeting("c", meeting)]
+    asked = {"c": PAIRS[:2], "b": PAIRS, "a": PAIRS[2:]}
+    found = RewardModelPool(models).judge_each(asked)
+    assert list(found) == ["c", "b", "a"]
+    assert found == {rm: [Verdict(rm, "A")] * len(pairs) for rm, pairs in asked.items()}
+    assert [model.asked for model in models] == [[PAIRS[2:]], [PAIRS], [PAIRS[:2]]]
+    assert models[1].thread is threading.current_thread()
+
+
+def test_rms_asked_at_the_same_time_are_loaded_before_one_by_one():
+    log = []
+    pool = RewardModelPool([Loaded("a", log), Loaded("b", log), Loaded("c", log)])
+    pool.judge_each({"c": PAIRS, "a": PAIRS})
+    assert log == [("c", threading.current_thread()), ("a", threading.current_thread())]
+
+
+def test_a_single_rm_is_asked_in_this_thread():
+    model = AtHand("b")
+    model.immediate = False
+    RewardModelPool([model, Scripted("a")]).judge_each({"b": PAIRS})
+    assert model.thread is threading.current_thread()
+
+
+def test_errors_of_one_of_several_come_out():
+    broken = Scripted("a", lambda pairs: [Verdict("a", "A")])
+    with pytest.raises(RuntimeError, match="a answered 3 pairs with 1 verdicts"):
+        RewardModelPool([broken, Scripted("b")]).judge_each({"a": PAIRS, "b": PAIRS})
+
+
+def test_the_seconds_of_calls_at_the_same_time_count_once():
+    class Slow(Scripted):
+        def judge(self, pairs):
+            time.sleep(0.2)
+            return super().judge(pairs)
+
+    with measured("route") as seconds:
+        RewardModelPool([Slow("a"), Slow("b"), Slow("c")]).judge_each(dict.fromkeys("abc", PAIRS))
+    assert 0.2 <= seconds["judge"] < 0.5
+    assert seconds["route"] < 0.1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.accounts import tell_accounts
 from rewardrouter.cli.options import no_cache_option, router_option
 from rewardrouter.cli.output import keep_inputs, make_folder
 from rewardrouter.errors import ConfigError, did_you_mean
@@ -116,7 +117,9 @@ def annotate(
             advance(len(chunk))
         before = len(done & {pair.id for pair in loaded.pairs})
         dropped = len(writer.dropped_ids())
-    _tell(tally, before, len(loaded.pairs), dropped, out)
+    _tell(tally, before, len(loaded.pairs), dropped)
+    tell_accounts([pool.accounts()[rm] for rm in pool.live])
+    click.echo(f"Labelled pairs: {out}" + (f"     Without a label: {out}.dropped.jsonl" if dropped else ""))
 
 
 def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> None:
@@ -150,11 +153,10 @@ def _content(pairs: Sequence[PreferencePair]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _tell(tally: Counter[str], before: int, total: int, dropped: int, out: Path) -> None:
+def _tell(tally: Counter[str], before: int, total: int, dropped: int) -> None:
     del tally["dropped"]
     labelled = sum(tally.values())
     resumed = f", {before:,} of them before" if before else ""
     click.echo(f"{total:,} pairs{resumed}: {labelled:,} labelled now, {dropped:,} without a label")
     for name, count in tally.most_common():
         click.echo(f"  {name:<40} {count:>7,}  {count / max(labelled, 1):6.1%}")
-    click.echo(f"Labelled pairs: {out}" + (f"     Without a label: {out}.dropped.jsonl" if dropped else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ def collect(source: str, pool_file: Path, out: Path, rms: str | None, retries: i
     that failed, reward models added to the pool.
     """
     from rewardrouter.datasets.pairs import load_pairs
-    from rewardrouter.reward_models.loading import costs, load_pool, recorded_sources
+    from rewardrouter.reward_models.loading import load_pool, recorded_sources
 
     recordings = {f"{pool_file} ({place})": place for place in recorded_sources(pool_file)}
     keep_inputs({"--out": out}, {"--pairs": source, "--pool": pool_file, **recordings})
@@ -78,18 +78,23 @@ def collect(source: str, pool_file: Path, out: Path, rms: str | None, retries: i
     for tally in tallies:
         if tally.reason is not None:
             log(f"{tally.rm}: {tally.failures:,} calls failed, most often: {tally.reason}")
-    click.echo(as_text(tallies, len(loaded.pairs), costs(pool_file)))
+    click.echo(as_text(tallies, len(loaded.pairs)))
     click.echo(f"Verdicts: {out}" + ("     Failed calls: the same command again" if _failed(tallies) else ""))
     if any(loaded.labels):
         click.echo(f"Next: rewardrouter fit --verdicts {out} --out ROUTER")
 
 
-def as_text(tallies: Sequence[Tally], n_pairs: int, costs: Mapping[str, float]) -> str:
+def as_text(tallies: Sequence[Tally], n_pairs: int) -> str:
     """Return the table that ``collect`` prints: a line per RM."""
     width = max(len("reward model"), *(len(tally.rm) for tally in tallies))
-    priced = any(tally.rm in costs for tally in tallies)
+    priced = any(tally.cost_now is not None for tally in tallies)
+    cached = any(tally.cached_now for tally in tallies)
     header = f"{'reward model':<{width}}  verdicts     ties  failed  accuracy  s per 1,000 pairs  calls now"
-    lines = [f"{n_pairs:,} pairs", "", header + ("        cost" if priced else "")]
+    lines = [
+        f"{n_pairs:,} pairs",
+        "",
+        header + ("    cached" if cached else "") + ("        cost" if priced else ""),
+    ]
     for tally in tallies:
         accuracy = "-" if tally.accuracy is None else f"{tally.accuracy:.3f}"
         seconds = "-" if tally.seconds_per_1000 is None else f"{tally.seconds_per_1000:,.1f}"
@@ -97,9 +102,9 @@ def as_text(tallies: Sequence[Tally], n_pairs: int, costs: Mapping[str, float]) 
             f"{tally.rm:<{width}}  {tally.verdicts:>8,}  {tally.ties:>7,}  {tally.failures:>6,}"
             f"  {accuracy:>8}  {seconds:>17}  {tally.calls_now:>9,}"
         )
-        price = costs.get(tally.rm)
-        spent = "-" if price is None else f"{price * tally.calls_now:,.2f}"
-        lines.append(line + (f"  {spent:>10}" if priced else ""))
+        spent = "-" if tally.cost_now is None else f"{tally.cost_now:,.2f}"
+        more = f"  {tally.cached_now:>8,}" if cached else ""
+        lines.append(line + more + (f"  {spent:>10}" if priced else ""))
     return "\n".join(lines)
 
 

@@ -43,6 +43,8 @@ OPTIONAL = {
     "peft": "lora",
     "accelerate": "train",
     "trl": "train",
+    "httpx2": "http",
+    "math-verify": "verifiers",
 }
 """Optional packages, and the extra of rewardrouter that installs each."""
 

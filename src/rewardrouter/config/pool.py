@@ -13,7 +13,9 @@
 
 ``recorded`` repeats verdicts; an entry of it without a name, ``{kind: recorded, source: verdicts.parquet}``,
 stands for every RM that the source holds, each under its own name. ``hf`` runs a sequence classifier of
-Hugging Face in this process.
+Hugging Face in this process. ``vllm``, ``sglang``, ``openrlhf`` and ``judge`` are reward models behind a server
+(:mod:`rewardrouter.config.servers`). ``verifier`` checks each response against the right answer
+(:mod:`rewardrouter.config.verifier`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from rewardrouter.config.base import StrictModel
+from rewardrouter.config.servers import JudgeConfig, OpenRlhfConfig, SglangConfig, VllmConfig
+from rewardrouter.config.text_form import TextForm
+from rewardrouter.config.verifier import VerifierConfig
 
 
 class RecordedConfig(StrictModel):
@@ -62,8 +67,15 @@ class HfConfig(StrictModel):
     revision: str | None = None
     """Branch, tag or commit of a hub checkpoint; unset means its default branch."""
 
+    like: str | None = Field(default=None, min_length=1)
+    """The hub id of a reward model that is known (``reward_models/known.yaml``), for a copy of it: what is unset here
+    is as there. Unset means ``source``, if that is one."""
+
     template: Literal["auto", "none"] = "auto"
     """``auto``: the tokenizer's chat template where it has one; ``none``: the response follows the prompt."""
+
+    form: TextForm | None = None
+    """A text form of the model's own, in place of a template."""
 
     system: str | None = Field(default=None, min_length=1)
     """A system message put before every prompt that has none of its own."""
@@ -76,7 +88,8 @@ class HfConfig(StrictModel):
     """``cpu``, ``cuda``, ``cuda:1``, ...; ``auto`` is ``cuda`` where there is one, else ``cpu``."""
 
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Of the weights; ``auto`` is fp32 on a CPU, on a GPU bf16 where it has instructions for it, else fp16."""
+    """Of the weights; ``auto`` is fp32 on a CPU, on a GPU what a known model's authors use, else bf16 where it has
+    instructions for it, else fp16."""
 
     batch_tokens: int = Field(default=8192, ge=1)
     """Tokens of one batch, padding included; a text longer than this is a batch of its own."""
@@ -84,8 +97,17 @@ class HfConfig(StrictModel):
     cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Price of one verdict, in a unit of your own; ``collect`` adds it up."""
 
+    @model_validator(mode="after")
+    def _one_form(self) -> HfConfig:
+        if self.form is not None and "template" in self.model_fields_set:
+            raise ValueError("form and template: one stands in place of the other; give one")
+        return self
 
-RewardModelConfig: TypeAlias = Annotated[RecordedConfig | HfConfig, Field(discriminator="kind")]
+
+RewardModelConfig: TypeAlias = Annotated[
+    RecordedConfig | HfConfig | VllmConfig | SglangConfig | OpenRlhfConfig | JudgeConfig | VerifierConfig,
+    Field(discriminator="kind"),
+]
 """One entry of a pool file."""
 
 
@@ -94,3 +116,7 @@ class PoolConfig(StrictModel):
 
     rms: tuple[RewardModelConfig, ...] = Field(min_length=1)
     """The reward models."""
+
+    cache: bool | str = False
+    """Keep verdicts on disk, so that no RM is asked twice about the same texts: a folder, relative to the pool file;
+    ``true`` means ``verdicts`` in the user's cache folder."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import uuid
 import warnings
 from collections.abc import Sequence
@@ -28,10 +27,10 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from rewardrouter.files import cache_folder
+
 FORMAT = "rewardrouter embedding 1"
 """Part of every key: to be raised when the same key would mean another vector."""
-
-ENVIRONMENT_VARIABLE = "REWARDROUTER_CACHE"
 
 
 class CacheWarning(UserWarning):
@@ -39,11 +38,8 @@ class CacheWarning(UserWarning):
 
 
 def default_folder() -> Path:
-    """Return ``$REWARDROUTER_CACHE``, else ``rewardrouter`` in the user's cache folder."""
-    given = os.environ.get(ENVIRONMENT_VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rewardrouter"
+    """Return the folder of whatever this package caches: embeddings lie in it directly."""
+    return cache_folder()
 
 
 def setting_key(identity: str, poolings: Sequence[str], precision: str) -> str:

@@ -72,3 +72,12 @@ class Immediate(Protocol):
     @property
     def immediate(self) -> Literal[True]:
         """Always true."""
+
+
+@runtime_checkable
+class ReadsMetadata(Protocol):
+    """A reward model whose verdict depends on more than a pair's texts, such as a gold answer: it is never cached."""
+
+    @property
+    def reads_metadata(self) -> Literal[True]:
+        """Always true."""

@@ -11,6 +11,7 @@ from rewardrouter.datasets.verdict_folder import stands
 from rewardrouter.datasets.verdict_writer import VerdictWriter
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.progress import log, progress
+from rewardrouter.reward_models.accounts import Account
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.verdicts import Verdict
 
@@ -21,7 +22,7 @@ class Tally:
 
     rm: str
     calls_now: int
-    """Calls made in this run, repeated ones included."""
+    """Pairs asked about in this run, repeated ones included; what the pool's cache knew is not among them."""
     verdicts: int
     """Pairs with an answer: A, B or a tie."""
     ties: int
@@ -33,6 +34,10 @@ class Tally:
     """Share of labelled pairs with the right answer among those answered A or B; ``None`` without any."""
     seconds_per_1000: float | None
     """Seconds of 1,000 pairs, as the calls took; ``None`` where no call says."""
+    cached_now: int = 0
+    """Pairs that the pool's cache answered in this run."""
+    cost_now: float | None = None
+    """Price of ``calls_now``; ``None`` for an RM without a price."""
 
 
 def collect_verdicts(
@@ -67,7 +72,7 @@ def collect_verdicts(
 def _collect_one(
     pool: RewardModelPool, rm: str, loaded: LoadedPairs, writer: VerdictWriter, chunk: int, retries: int
 ) -> Tally:
-    calls = 0
+    before = pool.accounts()[rm]
     try:
         for attempt in range(1 + retries):
             chunks = _unanswered(loaded.pairs, writer.verdicts(rm), chunk)
@@ -82,12 +87,11 @@ def _collect_one(
                 for pairs in chunks:
                     writer.append(pairs, pool.judge(rm, pairs))
                     advance(len(pairs))
-            calls += asked
     finally:
         notes = pool.unload(rm)
     for note in notes:
         log(note)
-    return _tally(rm, calls, loaded, writer.verdicts(rm))
+    return _tally(before, pool.accounts()[rm], loaded, writer.verdicts(rm))
 
 
 def _unanswered(
@@ -99,13 +103,14 @@ def _unanswered(
     return [part for part in missing if part]
 
 
-def _tally(rm: str, calls: int, loaded: LoadedPairs, verdicts: Mapping[str, Verdict]) -> Tally:
+def _tally(before: Account, after: Account, loaded: LoadedPairs, verdicts: Mapping[str, Verdict]) -> Tally:
+    calls = after.pairs - before.pairs
     found = [verdicts[pair.id] for pair in loaded.pairs]
     reasons = Counter(verdict.error for verdict in found if verdict.error is not None)
     right = [v.label == label for v, label in zip(found, loaded.labels, strict=True) if v.label and label]
     seconds = [verdict.seconds for verdict in found if verdict.seconds is not None]
     return Tally(
-        rm=rm,
+        rm=after.rm,
         calls_now=calls,
         verdicts=sum(map(stands, found)),
         ties=sum(verdict.winner == "tie" for verdict in found),
@@ -113,4 +118,6 @@ def _tally(rm: str, calls: int, loaded: LoadedPairs, verdicts: Mapping[str, Verd
         reason=reasons.most_common(1)[0][0] if reasons else None,
         accuracy=sum(right) / len(right) if right else None,
         seconds_per_1000=1000 * sum(seconds) / len(seconds) if seconds else None,
+        cached_now=after.cached - before.cached,
+        cost_now=None if after.price is None else after.price * calls,
     )

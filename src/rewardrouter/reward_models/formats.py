@@ -1,15 +1,16 @@
 """How a prompt and one response stand before a pointwise reward model, as token ids.
 
 As those who publish reward models score a conversation: it is written as one text, prompt and response
-together, and that text is tokenised. There are three forms:
+together, and that text is tokenised. There are four forms:
 
+* one of the model's own, which writes each message by its role (:mod:`rewardrouter.config.text_form`);
 * the tokenizer's chat template, the response being the assistant's turn;
 * without a template, for a tokenizer with a separator (BERT-like), its own pair ``[CLS] prompt [SEP] response [SEP]``;
 * without a template otherwise, the response directly after the prompt. Nothing is written behind it but what the
   tokenizer itself adds.
 
-Without a template a single user message is its text; a conversation has its roles written out. Where a template
-rejects a conversation (a system message, roles that do not alternate), it is handed one user message with the
+Without a template a single user message is its text; a conversation has its roles written out. Where a form or a
+template rejects a conversation (a system message, roles that do not alternate), it is handed one user message with the
 roles written out. A tokenizer that adds a beginning-of-text token which the template wrote already would
 double it: one is kept.
 
@@ -31,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
+from rewardrouter.config.text_form import CONTENT, TextForm
 from rewardrouter.errors import one_line
 from rewardrouter.pairs import Message, Text, as_messages
 from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, render
@@ -88,6 +90,8 @@ class TextFormat:
         As in :class:`rewardrouter.config.pool.HfConfig`.
     max_tokens
         Tokens of a text, special ones included.
+    form
+        The model's own text form; it stands in place of a template.
     """
 
     def __init__(
@@ -96,21 +100,25 @@ class TextFormat:
         template: Literal["auto", "none"],
         system: str | None,
         max_tokens: int,
+        form: TextForm | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._system = system
         self._max_tokens = max_tokens
-        self._chat = template == "auto" and bool(tokenizer.chat_template)
-        self._pair = not self._chat and None not in (tokenizer.cls_token, tokenizer.sep_token)
+        self._form = form
+        self._chat = form is None and template == "auto" and bool(tokenizer.chat_template)
+        bare = form is None and not self._chat
+        self._pair = bare and None not in (tokenizer.cls_token, tokenizer.sep_token)
         self._typed = "token_type_ids" in tokenizer.model_input_names
 
     @property
     def name(self) -> str:
-        """Names the form: ``chat:`` and a digest of the template, ``pair`` or ``plain``."""
-        if not self._chat:
-            return "pair" if self._pair else "plain"
-        written = json.dumps(self._tokenizer.chat_template, sort_keys=True)
-        return f"chat:{hashlib.sha256(written.encode()).hexdigest()[:16]}"
+        """Names the form: ``form:`` or ``chat:`` and a digest of form or template, ``pair`` or ``plain``."""
+        if self._form is not None:
+            return f"form:{_digest(self._form.model_dump())}"
+        if self._chat:
+            return f"chat:{_digest(self._tokenizer.chat_template)}"
+        return "pair" if self._pair else "plain"
 
     def tokens(self, texts: Sequence[tuple[Text, Text]]) -> list[TokenText | Unreadable]:
         """Return the token ids of each prompt with its response."""
@@ -139,6 +147,8 @@ class TextFormat:
         turns = clean(as_messages(response, "assistant"))
         if self._pair:
             return _Written(plain(messages), answer_text(turns))
+        if self._form is not None:
+            return self._in_form(self._form, messages, turns)
         if not self._chat:
             alone = len(messages) == 1 and messages[0].role == "user"
             return _Written((messages[0].content if alone else dialogue(messages)) + answer_text(turns))
@@ -151,6 +161,18 @@ class TextFormat:
             return _Written(render(self._tokenizer, one), rewritten=True)
         except jinja2.TemplateError as error:
             return Unreadable(f"the chat template rejects even one user message: {one_line(error)}")
+
+    def _in_form(self, form: TextForm, messages: Sequence[Message], turns: Sequence[Message]) -> _Written:
+        every = [*messages, *turns]
+        rewritten = any(form.turn(message.role) is None for message in every)
+        if rewritten:
+            every = [Message("user", plain(messages)), Message("assistant", answer_text(turns))]
+        written = [
+            turn.replace(CONTENT, message.content)
+            for message in every
+            if (turn := form.turn(message.role)) is not None
+        ]
+        return _Written("".join([form.begin, *written, form.end]), rewritten=rewritten)
 
     def _encode(self, texts: Sequence[_Written]) -> list[npt.NDArray[np.int32]]:
         """Return ``int32 [2, T]`` for each text: its ids and token types."""
@@ -187,3 +209,7 @@ class TextFormat:
         shorter = min(len(probe), len(ids))
         differs = np.flatnonzero(probe[:shorter] != ids[:shorter])
         return int(differs[0]) if len(differs) else shorter
+
+
+def _digest(form: object) -> str:
+    return hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,8 @@
 """A pointwise reward model that runs in this process: a sequence classifier of Hugging Face.
 
-It reads a prompt with one response (``formats``) and gives a number (``scoring``); of a pair's two responses, the
-one with the higher number wins. Weights are loaded when the first pair is judged, and given back by ``unload``.
+It reads a prompt with one response (``formats``; for public models as is ``known`` of them) and gives a number
+(``scoring``); of a pair's two responses, the one with the higher number wins. Weights are loaded when the first pair is
+judged, and given back by ``unload``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rewardrouter.pairs import PreferencePair, Text
 from rewardrouter.pretrained.loading import resolve_device
 from rewardrouter.reward_models.formats import TextFormat, TokenText, Unreadable
 from rewardrouter.reward_models.hf_checkpoint import inspect_checkpoint, resolve_dtype
+from rewardrouter.reward_models.known import completed, usual_dtype
 from rewardrouter.reward_models.scoring import Score, TextScorer
 from rewardrouter.verdicts import Verdict
 
@@ -38,6 +40,8 @@ class HfRewardModel:
 
     Attributes
     ----------
+    config
+        The settings, those not given as they are known of the model.
     max_tokens
         Tokens of a text: the settings' limit, or the checkpoint's if that is less.
 
@@ -46,6 +50,8 @@ class HfRewardModel:
     CheckpointError
         If the checkpoint cannot be found, is broken, gives another number of scores than one, or this machine
         lacks the device.
+    ConfigError
+        If nothing is known of what the model is said to be like.
 
     Examples
     --------
@@ -54,13 +60,15 @@ class HfRewardModel:
     """
 
     def __init__(self, config: HfConfig, *, relative_to: Path = Path()) -> None:
-        self.config = config
+        self.config = config = completed(config)
         self._device = resolve_device(config.device)
         self._checkpoint = inspect_checkpoint(config, relative_to)
         limits = [limit for limit in (config.max_tokens, self._checkpoint.max_length) if limit is not None]
         self.max_tokens = min(limits, default=DEFAULT_MAX_TOKENS)
-        self._dtype = resolve_dtype(config.dtype, self._device)
-        self._format = TextFormat(self._checkpoint.tokenizer, config.template, config.system, self.max_tokens)
+        self._dtype = resolve_dtype(config.dtype, self._device, usual=usual_dtype(config))
+        self._format = TextFormat(
+            self._checkpoint.tokenizer, config.template, config.system, self.max_tokens, config.form
+        )
         self._scorer: TextScorer | None = None
         self._counts: Counter[str] = Counter()
 

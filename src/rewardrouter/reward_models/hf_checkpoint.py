@@ -10,6 +10,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
 from torch import nn
 from transformers import (
@@ -95,18 +96,41 @@ def inspect_checkpoint(config: HfConfig, relative_to: Path) -> RewardCheckpoint:
         if "trust_remote_code" in str(error):
             reason = "it needs Python code of its own, which is never run here"
         raise CheckpointError(f"{what} cannot be loaded: {reason}") from error
+    _check_head(what, located.folder)
     _check_labels(what, settings)
     settings.use_cache = False  # nothing is generated
     return RewardCheckpoint(what, located, tokenizer, settings, max_length(_bare(what, settings), tokenizer))
 
 
-def resolve_dtype(asked: str, device: torch.device) -> str:
-    """Return ``fp32``, ``bf16`` or ``fp16``; ``auto`` is fp32 on a CPU, on a GPU bf16 where it has it, else fp16."""
+def resolve_dtype(asked: str, device: torch.device, usual: str = "auto") -> str:
+    """Return ``fp32``, ``bf16`` or ``fp16``.
+
+    ``auto`` is fp32 on a CPU, on a GPU what is ``usual`` for the model, where that is ``auto`` too bf16; where the GPU
+    has no bf16, fp16.
+    """
     if asked != "auto":
         return asked
     if device.type != "cuda":
         return "fp32"
+    if usual in ("fp32", "fp16"):
+        return usual
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def _check_head(what: str, folder: Path) -> None:
+    """Refuse weights with a value head of their own, which a sequence classifier would leave out."""
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safetensors.safe_open(file, framework="np") as weights:
+                names = list(weights.keys())
+        except (OSError, safetensors.SafetensorError):
+            return  # loading says what is wrong with it
+        for name in names:
+            if name.startswith("v_head."):
+                raise CheckpointError(
+                    f"{what}: its weights have a value head ({name}), which transformers' sequence classifiers lack."
+                    " Use a sequence classifier saved with num_labels=1"
+                )
 
 
 def _check_labels(what: str, settings: PretrainedConfig) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from rewardrouter.config.loading import load_config
-from rewardrouter.config.pool import HfConfig, PoolConfig, RecordedConfig
+from rewardrouter.config.pool import HfConfig, PoolConfig, RecordedConfig, RewardModelConfig
+from rewardrouter.config.servers import JudgeConfig, OpenRlhfConfig, SglangConfig, VllmConfig
+from rewardrouter.config.verifier import VerifierConfig
 from rewardrouter.datasets.recordings import Recordings, load_recordings
-from rewardrouter.errors import CheckpointError, ConfigError, did_you_mean
+from rewardrouter.errors import CheckpointError, ConfigError, MissingDependencyError, did_you_mean
 from rewardrouter.reward_models.base import RewardModel
 from rewardrouter.reward_models.pool import RewardModelPool, check_names
 from rewardrouter.reward_models.recorded import RecordedRewardModel
+from rewardrouter.reward_models.verdict_cache import VerdictCache, default_folder
 
 
 def load_pool(path: Path, rms: Sequence[str] | None = None) -> RewardModelPool:
@@ -40,14 +44,17 @@ def load_pool(path: Path, rms: Sequence[str] | None = None) -> RewardModelPool:
     """
     makers: dict[str, Callable[[], RewardModel]] = {}
     read: dict[Path, Recordings] = {}
-    for entry in load_config(PoolConfig, path).rms:
+    config = load_config(PoolConfig, path)
+    for entry in config.rms:
         for name, make in _makers(entry, path, read).items():
             if name in makers:
                 raise ConfigError(f"{path}: two reward models of the pool are named {name!r}")
             makers[name] = make
     try:
         wanted = check_names(makers if rms is None else rms, known=makers)
-        return RewardModelPool(makers[name]() for name in wanted)
+        return RewardModelPool(
+            [makers[name]() for name in wanted], prices=_prices(config), cache=_cache(config, path)
+        )
     except (CheckpointError, ConfigError) as error:
         raise type(error)(f"{path}: {error}") from error
 
@@ -66,10 +73,17 @@ def recorded_sources(path: Path) -> list[Path]:
     return [_source(entry, path) for entry in entries if isinstance(entry, RecordedConfig)]
 
 
-def costs(path: Path) -> dict[str, float]:
-    """Return the price of a verdict, for each RM of the pool that has one."""
-    entries = load_config(PoolConfig, path).rms
-    return {e.name: e.cost for e in entries if isinstance(e, HfConfig) and e.cost is not None}
+def _prices(config: PoolConfig) -> dict[str, float]:
+    priced = [entry for entry in config.rms if not isinstance(entry, RecordedConfig)]
+    return {entry.name: entry.cost for entry in priced if entry.cost is not None}
+
+
+def _cache(config: PoolConfig, path: Path) -> VerdictCache | None:
+    if config.cache is False:
+        return None
+    if config.cache is True:
+        return VerdictCache(default_folder())
+    return VerdictCache(path.parent / Path(config.cache).expanduser())
 
 
 def _source(entry: RecordedConfig, path: Path) -> Path:
@@ -77,11 +91,17 @@ def _source(entry: RecordedConfig, path: Path) -> Path:
 
 
 def _makers(
-    entry: RecordedConfig | HfConfig, path: Path, read: dict[Path, Recordings]
+    entry: RewardModelConfig, path: Path, read: dict[Path, Recordings]
 ) -> dict[str, Callable[[], RewardModel]]:
     """Return what makes each RM of an entry, by name; recordings that were read are kept in ``read``."""
     if isinstance(entry, HfConfig):
         return {entry.name: partial(_hf, entry, path)}
+    if isinstance(entry, VerifierConfig):
+        return {entry.name: partial(_verifier, entry)}
+    if isinstance(entry, JudgeConfig):
+        return {entry.name: partial(_judge, entry)}
+    if not isinstance(entry, RecordedConfig):
+        return {entry.name: partial(_server, entry, path)}
     source = _source(entry, path)
     recordings = read[source] if source in read else load_recordings(source)
     read[source] = recordings
@@ -94,6 +114,31 @@ def _hf(entry: HfConfig, path: Path) -> RewardModel:
     from rewardrouter.reward_models.hf import HfRewardModel
 
     return HfRewardModel(entry, relative_to=path.parent)
+
+
+def _verifier(entry: VerifierConfig) -> RewardModel:
+    from rewardrouter.reward_models.verifiers import VerifierRewardModel
+
+    return VerifierRewardModel(entry)
+
+
+def _server(entry: VllmConfig | SglangConfig | OpenRlhfConfig, path: Path) -> RewardModel:
+    _need_http(entry.kind)
+    from rewardrouter.reward_models.http.pointwise import ServerRewardModel
+
+    return ServerRewardModel(entry, relative_to=path.parent)
+
+
+def _judge(entry: JudgeConfig) -> RewardModel:
+    _need_http(entry.kind)
+    from rewardrouter.reward_models.judges.model import JudgeRewardModel
+
+    return JudgeRewardModel(entry)
+
+
+def _need_http(kind: str) -> None:
+    if find_spec("httpx2") is None:
+        raise MissingDependencyError("httpx2", "http", f"a reward model of kind {kind}")
 
 
 def _recorded(name: str, entry: RecordedConfig, recordings: Recordings) -> RewardModel:

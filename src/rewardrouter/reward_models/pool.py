@@ -1,7 +1,12 @@
-"""A pool: the reward models that a strategy may call, by name and in a fixed order."""
+"""A pool: the reward models that a strategy may call, by name and in a fixed order.
+
+Whatever asks an RM asks it here: the pool holds it to its contract, keeps its account, and looks in the verdict cache
+first, where it has one.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,12 +14,24 @@ from typing import Any
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.phases import phase
-from rewardrouter.reward_models.base import Identified, Immediate, Resident, RewardModel
+from rewardrouter.reward_models.accounts import Account, Ledger
+from rewardrouter.reward_models.base import Identified, Immediate, ReadsMetadata, Resident, RewardModel
+from rewardrouter.reward_models.verdict_cache import VerdictCache
 from rewardrouter.verdicts import Verdict
 
 
 class RewardModelPool:
     """N reward models with distinct names.
+
+    Parameters
+    ----------
+    models
+        The reward models.
+    prices
+        The price of a verdict, for RMs that have one.
+    cache
+        Where verdicts are kept of RMs that say what they are and read nothing but texts; those whose answers are at
+        hand anyway are asked.
 
     Raises
     ------
@@ -22,7 +39,13 @@ class RewardModelPool:
         If there is no RM, or two have one name.
     """
 
-    def __init__(self, models: Iterable[RewardModel]) -> None:
+    def __init__(
+        self,
+        models: Iterable[RewardModel],
+        *,
+        prices: Mapping[str, float] | None = None,
+        cache: VerdictCache | None = None,
+    ) -> None:
         self._models: dict[str, RewardModel] = {}
         for model in models:
             if model.name in self._models:
@@ -30,6 +53,13 @@ class RewardModelPool:
             self._models[model.name] = model
         if not self._models:
             raise ConfigError("the pool holds no reward model")
+        self._cache = cache
+        self._cached: dict[str, Mapping[str, Any]] = {}
+        if cache is not None:
+            self._cached = {
+                name: _identity(model) for name, model in self._models.items() if _cacheable(model)
+            }
+        self._ledger = Ledger(self._models, prices or {})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,25 +71,34 @@ class RewardModelPool:
         """The names of those that run here and hold memory while they do."""
         return tuple(name for name, model in self._models.items() if isinstance(model, Resident))
 
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The names of those that are really asked: whose answers are not at hand."""
+        return tuple(name for name, model in self._models.items() if not isinstance(model, Immediate))
+
     def __len__(self) -> int:
         return len(self._models)
 
     def select(self, names: Sequence[str]) -> RewardModelPool:
-        """Return the pool of some RMs, in the order given.
+        """Return the pool of some RMs, in the order given; both pools keep the same accounts.
 
         Raises
         ------
         ConfigError
             If a name is not in the pool.
         """
-        return RewardModelPool(self._models[name] for name in check_names(names, known=self._models))
+        wanted = check_names(names, known=self._models)
+        pool = RewardModelPool((self._models[name] for name in wanted), cache=self._cache)
+        pool._ledger = self._ledger
+        return pool
+
+    def accounts(self) -> dict[str, Account]:
+        """Return what was asked of each RM so far and what came of it, in the order of the pool."""
+        return {name: self._ledger.account(name) for name in self._models}
 
     def identity(self, rm: str) -> Mapping[str, Any]:
         """Return what an RM says it is, or its class where it says nothing."""
-        model = self._models[rm]
-        if isinstance(model, Identified):
-            return model.identity
-        return {"kind": f"{type(model).__module__}.{type(model).__qualname__}"}
+        return _identity(self._models[rm])
 
     def unload(self, rm: str) -> list[str]:
         """Let an RM give its memory back; return what it has to say of the texts that it read."""
@@ -68,6 +107,13 @@ class RewardModelPool:
             return []
         model.unload()
         return model.notes()
+
+    def load(self, rms: Iterable[str]) -> None:
+        """Let RMs take their memory, one after the other: loading changes settings of the whole process."""
+        for rm in rms:
+            model = self._models[rm]
+            if isinstance(model, Resident):
+                model.load()
 
     def judge_each(self, asked: Mapping[str, Sequence[PreferencePair]]) -> dict[str, list[Verdict]]:
         """Ask several RMs, each about its own pairs; those whose calls take time are asked at the same time.
@@ -78,36 +124,74 @@ class RewardModelPool:
             As :meth:`judge`.
         """
         with phase("judge"):
-            slow = [rm for rm in asked if not isinstance(self._models[rm], Immediate)]
+            known = {rm: self._known(rm, pairs) for rm, pairs in asked.items()}
+            slow = [
+                rm
+                for rm, verdicts in known.items()
+                if None in verdicts and not isinstance(self._models[rm], Immediate)
+            ]
             if len(slow) < 2:
-                return {rm: self.judge(rm, pairs) for rm, pairs in asked.items()}
-            for rm in slow:  # one after the other: loading changes settings of the whole process
-                model = self._models[rm]
-                if isinstance(model, Resident):
-                    model.load()
+                return {rm: self._ask(rm, pairs, known[rm]) for rm, pairs in asked.items()}
+            self.load(slow)
             with ThreadPoolExecutor(len(slow)) as threads:
-                calls = {rm: threads.submit(self.judge, rm, asked[rm]) for rm in slow}
+                calls = {rm: threads.submit(self._ask, rm, asked[rm], known[rm]) for rm in slow}
                 return {
-                    rm: calls[rm].result() if rm in calls else self.judge(rm, pairs)
+                    rm: calls[rm].result() if rm in calls else self._ask(rm, pairs, known[rm])
                     for rm, pairs in asked.items()
                 }
 
     def judge(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict]:
-        """Ask one RM, and hold it to its contract.
+        """Ask one RM what the cache does not know, and hold it to its contract.
 
         Raises
         ------
         RuntimeError
-            If the RM's reply has another length than ``pairs`` or speaks in another
+            If the RM's reply has another length than what it was asked or speaks in another
             name: a misaligned reply must never become labels.
         """
+        return self._ask(rm, pairs, self._known(rm, pairs))
+
+    def _known(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict | None]:
+        """Return what the cache knows of each pair."""
+        if self._cache is None or rm not in self._cached:
+            return [None] * len(pairs)
+        return self._cache.fetch(rm, self._cached[rm], pairs)
+
+    def _ask(
+        self, rm: str, pairs: Sequence[PreferencePair], known: Sequence[Verdict | None]
+    ) -> list[Verdict]:
+        """Return what is known, and of the other pairs what the RM says."""
+        asked = [pair for pair, verdict in zip(pairs, known, strict=True) if verdict is None]
+        if len(asked) < len(pairs):
+            self._ledger.remembered(rm, len(pairs) - len(asked))
+        answers = self._call(rm, asked) if asked else []
+        if self._cache is not None and rm in self._cached:
+            self._cache.store(self._cached[rm], asked, answers)
+        rest = iter(answers)
+        return [next(rest) if verdict is None else verdict for verdict in known]
+
+    def _call(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+        start = time.perf_counter()
         verdicts = self._models[rm].judge(pairs)
+        seconds = time.perf_counter() - start
         if len(verdicts) != len(pairs):
             raise RuntimeError(f"{rm} answered {len(pairs)} pairs with {len(verdicts)} verdicts")
         for verdict in verdicts:
             if verdict.rm != rm:
                 raise RuntimeError(f"{rm} answered in the name of {verdict.rm}")
+        self._ledger.asked(rm, verdicts, seconds)
         return verdicts
+
+
+def _identity(model: RewardModel) -> Mapping[str, Any]:
+    """Return what an RM says it is, or its class where it says nothing."""
+    if isinstance(model, Identified):
+        return model.identity
+    return {"kind": f"{type(model).__module__}.{type(model).__qualname__}"}
+
+
+def _cacheable(model: RewardModel) -> bool:
+    return isinstance(model, Identified) and not isinstance(model, Immediate | ReadsMetadata)
 
 
 def check_names(names: Iterable[str], *, known: Iterable[str]) -> tuple[str, ...]:

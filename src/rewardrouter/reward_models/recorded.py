@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rewardrouter.pairs import PreferencePair, Text, digest
 from rewardrouter.reward_models.pool import RewardModelPool
-from rewardrouter.verdicts import Verdict, VerdictTable, Winner
+from rewardrouter.verdicts import Verdict, VerdictTable
 
 if TYPE_CHECKING:  # reading recordings needs pyarrow; whoever passes some has imported it
     from rewardrouter.datasets.recordings import Recordings
 
-_FLIPPED: dict[Winner, Winner] = {"A": "B", "B": "A", "tie": "tie"}
 _Key: TypeAlias = tuple[Text, frozenset[Text]]
 
 
@@ -80,7 +79,7 @@ class RecordedRewardModel:
         same_id = [record for record in found if record.pair_id == pair.id]
         usable = [record for record in found if record.verdict.winner is not None]
         record = (same_id or usable or found)[0]
-        return record.verdict if record.response_a == pair.response_a else _swapped(record.verdict)
+        return record.verdict if record.response_a == pair.response_a else record.verdict.swapped()
 
 
 def recorded_pool(recordings: Recordings | VerdictTable) -> RewardModelPool:
@@ -97,11 +96,3 @@ def recorded_pool(recordings: Recordings | VerdictTable) -> RewardModelPool:
 
 def _key(pair: PreferencePair) -> _Key:
     return pair.prompt, frozenset((pair.response_a, pair.response_b))
-
-
-def _swapped(verdict: Verdict) -> Verdict:
-    if verdict.winner is None:
-        return verdict
-    return dataclasses.replace(
-        verdict, winner=_FLIPPED[verdict.winner], score_a=verdict.score_b, score_b=verdict.score_a
-    )

@@ -1,0 +1,173 @@
+"""A pairwise reward model behind an OpenAI-compatible server: an LLM that names the better response.
+
+Judges favour places, so which response stands first must not follow from the pair: with ``order: random`` it is drawn
+by a hash of seed, prompt and responses, and the pair with its responses exchanged is the same question. With ``order:
+both`` each pair is asked twice, and is a tie where the answers differ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from rewardrouter.config.servers import JudgeConfig
+from rewardrouter.errors import ConfigError
+from rewardrouter.pairs import PreferencePair, Text, as_messages, digest
+from rewardrouter.pretrained.conversation import answer_text, clean, plain
+from rewardrouter.reward_models.http.background import run
+from rewardrouter.reward_models.http.endpoint import Endpoint, RequestError
+from rewardrouter.reward_models.judges.opinion import Opinion, read_opinion, read_output
+from rewardrouter.reward_models.judges.prompt import JudgePrompt
+from rewardrouter.reward_models.judges.templates import find_template
+from rewardrouter.verdicts import Verdict, Winner
+
+_TOP_LOGPROBS = 20
+"""The most that OpenAI, and vLLM as it is started by default, give."""
+
+_FLIPPED: dict[Winner, Winner] = {"A": "B", "B": "A", "tie": "tie"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Question:
+    """A prompt and two responses, in the order in which they are shown."""
+
+    prompt: Text
+    first: Text
+    second: Text
+
+    def turned(self) -> _Question:
+        return _Question(self.prompt, self.second, self.first)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Answer:
+    opinion: Opinion
+    seconds: float
+
+    def turned(self) -> _Answer:
+        """Return the answer as it would be to the question with its responses exchanged."""
+        opinion = self.opinion
+        if opinion.winner is None:
+            return self
+        logprobs = None if opinion.logprobs is None else (opinion.logprobs[1], opinion.logprobs[0])
+        return _Answer(Opinion(_FLIPPED[opinion.winner], None, logprobs), self.seconds)
+
+
+class JudgeRewardModel:
+    """An LLM as a judge.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such template, or the key's variable is not set.
+    """
+
+    def __init__(self, config: JudgeConfig) -> None:
+        self.config = config
+        try:
+            found = config.template
+            self._template = find_template(found) if isinstance(found, str) else found
+        except ConfigError as error:
+            raise ConfigError(f"reward model {config.name}: {error}") from None
+        self._prompt = JudgePrompt(self._template)
+        path = "/chat/completions" if urlsplit(config.url).path else "/v1/chat/completions"
+        self._endpoint = Endpoint(config, path)
+
+    @property
+    def name(self) -> str:
+        """The name in the pool."""
+        return self.config.name
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides its verdicts, as far as this side knows; ``source`` says where it is asked."""
+        config = self.config
+        template = json.dumps(self._template.model_dump(), sort_keys=True)
+        return {
+            "kind": config.kind,
+            "source": self._endpoint.url,
+            "path": self._endpoint.path,
+            "model": config.model,
+            "template": f"sha256:{hashlib.sha256(template.encode()).hexdigest()}",
+            "order": config.order,
+            "seed": config.seed if config.order == "random" else None,
+            "temperature": config.temperature,
+            "max_tokens": config.max_tokens or self._template.max_tokens,
+            "logprobs": config.logprobs,
+            "extra": config.extra,
+        }
+
+    def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+        """Return one verdict per pair; ``seconds`` is how long its request, or the slower of two, took.
+
+        Equal responses tie without being asked about.
+        """
+        asked = [
+            None if p.response_a == p.response_b else _Question(p.prompt, p.response_a, p.response_b)
+            for p in pairs
+        ]
+        shown = list(dict.fromkeys(q for question in asked if question for q in self._shown(question)))
+        answers = dict(zip(shown, run(self._ask_all(shown)), strict=True)) if shown else {}
+        return [
+            Verdict(self.name, "tie") if question is None else self._verdict(question, answers)
+            for question in asked
+        ]
+
+    def _shown(self, question: _Question) -> list[_Question]:
+        """Return the question in the order, or the orders, in which it is asked."""
+        if self.config.order == "both":
+            return [question, question.turned()]
+        texts = digest(question.prompt, *sorted((question.first, question.second), key=digest))
+        drawn = hashlib.sha256(f"{self.config.seed} {texts}".encode()).digest()[0] % 2 == 0
+        ordered = digest(question.first) < digest(question.second)
+        return [question if ordered == drawn else question.turned()]
+
+    async def _ask_all(self, questions: Sequence[_Question]) -> list[_Answer]:
+        return await asyncio.gather(*map(self._ask, questions))
+
+    async def _ask(self, question: _Question) -> _Answer:
+        try:
+            answer = await self._endpoint.ask(self._request(question), read_output)
+        except RequestError as error:
+            return _Answer(Opinion(None, str(error)), error.seconds)
+        opinion = read_opinion(self._template, answer.value)
+        if opinion.winner is None:
+            opinion = Opinion(None, f"{self._endpoint.url}: {opinion.reason}")
+        return _Answer(opinion, answer.seconds)
+
+    def _request(self, question: _Question) -> dict[str, Any]:
+        config = self.config
+        answers = (answer_text(clean(as_messages(t, "assistant"))) for t in (question.first, question.second))
+        body = {
+            "model": config.model,
+            "messages": self._prompt.messages(plain(clean(as_messages(question.prompt, "user"))), *answers),
+            "temperature": config.temperature,
+            "max_tokens": config.max_tokens or self._template.max_tokens,
+            **({"logprobs": True, "top_logprobs": _TOP_LOGPROBS} if config.logprobs else {}),
+            **config.extra,
+        }
+        return {field: value for field, value in body.items() if value is not None}
+
+    def _verdict(self, question: _Question, answers: Mapping[_Question, _Answer]) -> Verdict:
+        found = [
+            answers[shown] if shown == question else answers[shown].turned()
+            for shown in self._shown(question)
+        ]
+        seconds = max(answer.seconds for answer in found)
+        opinions = [answer.opinion for answer in found]
+        for opinion in opinions:
+            if opinion.winner is None:
+                return Verdict.failed(self.name, opinion.reason or "no verdict", seconds)
+        winners = {opinion.winner for opinion in opinions}
+        if len(winners) > 1:
+            return Verdict(self.name, "tie", seconds=seconds)
+        scores = [opinion.logprobs for opinion in opinions if opinion.logprobs is not None]
+        if len(scores) < len(opinions):
+            return Verdict(self.name, winners.pop(), seconds=seconds)
+        a, b = (sum(score[side] for score in scores) / len(scores) for side in (0, 1))
+        return Verdict.from_scores(self.name, a, b, seconds)

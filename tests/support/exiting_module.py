@@ -1,0 +1,5 @@
+"""A module that cannot be imported: it ends the process."""
+
+import sys
+
+sys.exit(4)
