@@ -67,8 +67,8 @@ class AnnotatorSettings(StrictModel):
     """Who labels."""
 
     strategy: str = "router"
-    """As in ``simulate``: ``router``, ``laser``, ``random``, ``majority``, ``single/NAME``, ``router:prior_variance=0.1``
-    ...; ``oracle`` labels with the verifier."""
+    """As in ``simulate``: ``router``, ``laser``, ``random``, ``majority``, ``single/NAME``,
+    ``router:prior_variance=0.1`` ...; ``oracle`` labels with the verifier."""
 
     router: str
     """Folder of the fitted router; its reward models are the pool of every strategy."""

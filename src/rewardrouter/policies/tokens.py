@@ -118,8 +118,11 @@ class PolicyLayout:
         responses = {a: np.concatenate([ids, end]) for a, ids in zip(answers, found, strict=True)}
         return self._cut(pairs, prompts, responses)
 
-    def prompt_tokens(self, prompts: Sequence[Text]) -> list[Ids]:
+    def prompt_tokens(self, prompts: Sequence[Text], *, to_be_answered: bool = False) -> list[Ids]:
         """Return the token ids of prompts, whole, up to where an answer begins.
+
+        Where they are ``to_be_answered``, the space that some templates put before an answer is the policy's to write:
+        most tokenizers make it a part of the first word.
 
         Raises
         ------
@@ -127,6 +130,8 @@ class PolicyLayout:
             If the tokenizer's chat template rejects a prompt in every form.
         """
         texts = [self._layout.prompt_text(prompt).text for prompt in prompts]
+        if to_be_answered and not isinstance(self._layout, _DirectLayout):
+            texts = [text.rstrip(" ") for text in texts]
         return [self._framed(ids) for ids in self._layout.tokenize_prompts(texts)]
 
     def cut_prompt(self, ids: Ids) -> Ids:

@@ -82,7 +82,6 @@ def domains_table(results: TrainingResults) -> Table | None:
 
 def labels_table(results: TrainingResults) -> Table:
     """Return what stands behind the labels: pairs left without one, and the difference to the reference."""
-    several = len(results.seeds) > 1
     rows = [
         _row(
             results,

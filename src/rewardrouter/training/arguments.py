@@ -42,6 +42,8 @@ def check_arguments(args: DPOConfig) -> LossKind:
             raise ConfigError(
                 f"{name}: found {found!r}, but online DPO has no use for it; leave it at {value!r}"
             )
+    if (args.fsdp_plugin_args or {}).get("fsdp_version", 2) != 2:
+        raise ConfigError("fsdp_config.version: found 1, which PyTorch and transformers give up; use 2")
     if args.beta <= 0:
         raise ConfigError(f"beta: found {args.beta}, expected a number above 0")
     return next(kind for kind in LOSSES if kind == losses[0])

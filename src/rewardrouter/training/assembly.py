@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from transformers.integrations import get_reporting_integration_callbacks
+from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 from transformers.trainer_callback import ProgressCallback
 from trl import DPOConfig
 
@@ -24,6 +22,7 @@ from rewardrouter.offline.cache import EmbeddingCache
 from rewardrouter.policies.checkpoint import load_policy_checkpoint, resolve_dtypes
 from rewardrouter.policies.lora import lora_config
 from rewardrouter.pretrained.loading import resolve_device
+from rewardrouter.reward_models.functions import load_function
 from rewardrouter.reward_models.loading import load_pool
 from rewardrouter.router import BayesianRouter
 from rewardrouter.simulation.learning import Bench
@@ -57,7 +56,7 @@ def assemble(config: TrainConfig, out: Path) -> Run:
         If the prompts cannot be read.
     """
     state = process_state()
-    verifier = None if config.verifier is None else load_verifier(config.verifier)
+    verifier = None if config.verifier is None else load_function(config.verifier, "verifier")
     rows = read_rows(config.prompts.source)
     policy, tokenizer = _policy(config)
     annotator, router = None, None
@@ -79,28 +78,6 @@ def assemble(config: TrainConfig, out: Path) -> Run:
     for callback in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(callback)
     return Run(trainer, annotator, router, verifier)
-
-
-def load_verifier(name: str) -> Verifier:
-    """Return the function that ``module:function`` names; the working folder is looked in too.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    module, _, function = name.partition(":")
-    sys.path.insert(0, "")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"verifier: {name} cannot be imported: {error}") from error
-    finally:
-        sys.path.remove("")
-    if not callable(found):
-        raise ConfigError(f"verifier: {name} is no function")
-    verifier: Verifier = found
-    return verifier
 
 
 def _policy(config: TrainConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -133,6 +110,9 @@ def _annotator(
         return VerifierAnnotator(verifier), router
     width = int(policy.config.get_text_config().hidden_size)
     strategy = strategy_of(given.strategy, router.arms)
+    if config.overlap:  # not later: loading must not fall into the time in which the policy writes
+        _, _, single = strategy.name.partition("single/")
+        pool.load([single] if single else router.arms)
     return strategy.make(Bench(pool.select(router.arms), router, width), config.seed), router
 
 
@@ -180,8 +160,9 @@ def _arguments(config: TrainConfig, out: Path, processes: int) -> DPOConfig:
     }
     if clash := sorted(ours.keys() & config.arguments.keys()):
         raise ConfigError(f"arguments.{clash[0]}: is set elsewhere in the configuration")
+    trackers: Any = get_reporting_integration_callbacks
     try:
-        for tracker in get_reporting_integration_callbacks(list(config.report_to)):
+        for tracker in trackers(list(config.report_to)):
             tracker()
     except (ValueError, RuntimeError, ImportError) as error:
         raise ConfigError(f"report_to: {error}") from error

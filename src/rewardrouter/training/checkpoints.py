@@ -3,6 +3,9 @@
 transformers' ``Trainer`` writes policy, optimiser, scheduler and random states into ``checkpoint-N``, one file after
 the other. What is ours comes after them, and last of all ``complete.json``: a folder without it was being written when
 the process died, and is deleted. Only then are older checkpoints removed.
+
+Ours are safetensors and JSON. transformers writes ``optimizer.pt``, ``scheduler.pt`` and ``rng_state.pth`` (under FSDP
+``.bin``) with ``torch.save``, and reads them with ``weights_only=True``: plain tensors and numbers, no code.
 """
 
 from __future__ import annotations

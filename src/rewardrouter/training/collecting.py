@@ -18,7 +18,6 @@ from accelerate import Accelerator
 from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel
-from trl.models import unwrap_model_for_generation
 
 from rewardrouter.config.online import OnlineSettings
 from rewardrouter.errors import CheckpointError
@@ -31,6 +30,7 @@ from rewardrouter.training.processes import gathered
 from rewardrouter.training.records import RunRecords
 from rewardrouter.training.responses import PolicyPrompt, ResponseGenerator, Verifier
 from rewardrouter.training.step import Collected, Step
+from rewardrouter.training.unwrapping import unwrapped
 
 Fetch: TypeAlias = Callable[[], list[list[PolicyPrompt]]]
 """Fetches the prompts of one step, in as many batches as go through the model; none at the end of an epoch."""
@@ -83,9 +83,15 @@ class Collector:
         Raises
         ------
         CheckpointError
-            If that is broken.
+            If that is broken, or of another number of processes.
         """
         self._ahead, self._without_labels = None, 0
+        written = 0 if checkpoint is None else len(list(checkpoint.glob("sampled-ahead-*.json")))
+        if written not in (0, self._accelerator.num_processes):
+            raise CheckpointError(
+                f"{checkpoint}: holds what {written} processes had sampled ahead, but here are"
+                f" {self._accelerator.num_processes}; go on with as many"
+            )
         path = None if checkpoint is None else self._file(checkpoint)
         if path is not None and path.exists():
             try:
@@ -151,7 +157,7 @@ class Collector:
 
     def _sample(self, model: nn.Module, batches: Sequence[Sequence[PolicyPrompt]], number: int) -> Experience:
         prompts = [prompt for batch in batches for prompt in batch]
-        with unwrap_model_for_generation(model, self._accelerator) as policy:
+        with unwrapped(model, self._accelerator) as policy:
             embeddings = self._embeddings(policy, prompts) if self._reads_prompts else {}
             responses = self._generator.generate(policy, prompts, step=number)
         return paired_up(number, prompts, responses, embeddings, self._online.pairs, seed=self._seed)

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from accelerate import Accelerator
 from torch import nn
 from transformers import PreTrainedTokenizerBase
-from trl.models import unwrap_model_for_generation
 
 from rewardrouter.config.generation import SamplingSettings
+from rewardrouter.errors import DataError
 from rewardrouter.training.generation import TransformersGenerator
 from rewardrouter.training.processes import gathered
 from rewardrouter.training.responses import PolicyPrompt, Verifier
+from rewardrouter.training.unwrapping import unwrapped
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def evaluate_policy(
 
     Raises
     ------
-    ValueError
+    DataError
         If the verifier can judge none.
     """
     settings = SamplingSettings(
@@ -53,7 +54,7 @@ def evaluate_policy(
     )
     generator = TransformersGenerator(tokenizer, settings, seed=0)
     mine = prompts[accelerator.process_index :: accelerator.num_processes]
-    with unwrap_model_for_generation(model, accelerator) as policy:
+    with unwrapped(model, accelerator) as policy:
         answers = generator.generate(policy, mine, step=0)
     judged = [
         (prompt.id, str(prompt.metadata.get("domain") or "all"), bool(right))
@@ -62,7 +63,9 @@ def evaluate_policy(
     ]
     found = gathered(accelerator, judged)
     if not found:
-        raise ValueError("the verifier can judge none of the responses")
+        raise DataError(
+            f"verifier: can judge none of the {len(prompts)} responses; does it fit the prompts' columns?"
+        )
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for _, domain, right in found:
         counts[domain][0] += 1

@@ -28,9 +28,9 @@ import numpy as np
 from rewardrouter.annotators import Annotation, Annotator, Outcome
 from rewardrouter.annotators.routed import RoutedAnnotator
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models.verifiers.model import as_text
 from rewardrouter.state import State
 from rewardrouter.training.labelling import Labelling
-from rewardrouter.training.oracle import plain
 from rewardrouter.training.responses import Verifier
 
 _FIRST_STEPS = 10
@@ -127,7 +127,7 @@ class Monitor:
         """Whether the label agrees with the verifier, where that tells the responses apart."""
         if self._verifier is None or annotation.label is None:
             return None
-        a, b = (self._verifier(plain(text), pair.metadata) for text in (pair.response_a, pair.response_b))
+        a, b = (self._verifier(as_text(text), pair.metadata) for text in (pair.response_a, pair.response_b))
         return None if a is None or b is None or a == b else bool(a) == (annotation.label == "A")
 
     def _drift(self, rm: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rewardrouter.annotators import Annotation, StepContext
 from rewardrouter.annotators.base import Stateless, decision_id
-from rewardrouter.pairs import PreferencePair, Text
+from rewardrouter.pairs import PreferencePair
+from rewardrouter.reward_models.verifiers.model import as_text
 from rewardrouter.training.responses import Verifier
 
 
@@ -21,13 +22,8 @@ class VerifierAnnotator(Stateless):
         return [self._annotation(pair, step) for pair in pairs]
 
     def _annotation(self, pair: PreferencePair, step: StepContext) -> Annotation:
-        a, b = (self._verifier(plain(text), pair.metadata) for text in (pair.response_a, pair.response_b))
+        a, b = (self._verifier(as_text(text), pair.metadata) for text in (pair.response_a, pair.response_b))
         if a is None or b is None or a == b:
             reason = "not judged" if a is None or b is None else f"both are {'right' if a else 'wrong'}"
             return Annotation(decision_id(pair, step), pair.id, None, (), reason=f"verifier: {reason}")
         return Annotation(decision_id(pair, step), pair.id, "A" if a else "B", ())
-
-
-def plain(text: Text) -> str:
-    """Return a response as one text."""
-    return text if isinstance(text, str) else "\n".join(message.content for message in text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from rewardrouter.config.online import PromptSettings
@@ -38,6 +39,19 @@ class LoadedPrompts:
         return f"{n:,} prompts of more than {self.settings.max_tokens} tokens are {what} ({named})"
 
 
+class PromptRows(Dataset[PolicyPrompt]):
+    """The prompts, as a data loader wants them."""
+
+    def __init__(self, prompts: Sequence[PolicyPrompt]) -> None:
+        self._prompts = prompts
+
+    def __len__(self) -> int:
+        return len(self._prompts)
+
+    def __getitem__(self, row: int) -> PolicyPrompt:
+        return self._prompts[row]
+
+
 def lay_out_prompts(
     rows: Iterable[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, settings: PromptSettings
 ) -> LoadedPrompts:
@@ -64,7 +78,9 @@ def lay_out_prompts(
     layout = PolicyLayout(tokenizer, settings.template, None, None)
     laid_out = [
         dataclasses.replace(prompt, ids=ids)
-        for prompt, ids in zip(read, layout.prompt_tokens([prompt.text for prompt in read]), strict=True)
+        for prompt, ids in zip(
+            read, layout.prompt_tokens([prompt.text for prompt in read], to_be_answered=True), strict=True
+        )
     ]
     over = [prompt.id for prompt in laid_out if len(prompt.ids) > settings.max_tokens]
     if settings.over_limit == "drop":

@@ -21,7 +21,7 @@ from rewardrouter.simulation.results import Figures, Interval, Share
 
 
 class Measured(Figures):
-    """A mean, its 95 % interval (``None`` where nothing tells), and both of the difference to the reference strategy."""
+    """A mean and its 95 % interval (``None`` where nothing tells), and both of the difference to the reference."""
 
     mean: float
     interval: Interval | None
@@ -60,7 +60,8 @@ class TrainingFigures(Figures):
 
     ``accuracy`` is the share of evaluation prompts that the trained policy answers rightly, ``by_domain`` the same by
     kind. ``annotation_accuracy`` is the share of labels that agree with the verifier, over pairs where that tells the
-    responses apart. ``calls`` and ``failed_calls`` are of one run; ``seconds`` are per step and phase, ``wall_seconds`` of a whole run.
+    responses apart. ``calls`` and ``failed_calls`` are of one run; ``seconds`` are per step and phase,
+    ``wall_seconds`` of a whole run.
     """
 
     accuracy: Measured | None

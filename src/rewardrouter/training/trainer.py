@@ -12,28 +12,27 @@ gradient is that of one large batch. After the update the pairs' losses go back 
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset as Rows
-from peft import PeftConfig, PeftModel
+from peft import PeftConfig
 from torch import Tensor, nn
 from torch.utils.data import RandomSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer import TRAINING_ARGS_NAME
 from trl import DPOConfig, DPOTrainer
-from trl.trainer.utils import use_adapter
+from trl.trainer import dpo_trainer
 
 from rewardrouter.annotators import Annotator
 from rewardrouter.config.online import OnlineSettings
 from rewardrouter.errors import ConfigError
 from rewardrouter.policies.losses import PairLosses, pair_losses
+from rewardrouter.pretrained.loading import vocabulary_size
 from rewardrouter.progress import log
 from rewardrouter.training.arguments import check_arguments, prepare_arguments
 from rewardrouter.training.batches import micro_batches, response_log_probs
@@ -43,10 +42,17 @@ from rewardrouter.training.engines import response_generator
 from rewardrouter.training.experience import training_pairs
 from rewardrouter.training.labelling import Labeller
 from rewardrouter.training.processes import decided
-from rewardrouter.training.prompts import lay_out_prompts
+from rewardrouter.training.prompts import PromptRows, lay_out_prompts
 from rewardrouter.training.records import Callbacks, RunRecords
+from rewardrouter.training.reference import as_reference, frozen_copy
 from rewardrouter.training.responses import PolicyPrompt, ResponseGenerator, Verifier
 from rewardrouter.training.step import Step
+
+_CAN_FUSE = hasattr(dpo_trainer, "add_fused_lm_head")
+"""Whether TRL gives the policy an output layer whose logits are never all in memory (1.16 does)."""
+
+MANY_LOGITS = 2**28
+"""Logits of a micro-batch, 1 GiB in float32, above which that layer is used; it is slower, and rounds otherwise."""
 
 
 class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
@@ -63,8 +69,8 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         Any strategy of :mod:`rewardrouter.annotators`, or your own. Only the first process's is used: others may give
         ``None``.
     train_dataset
-        Rows, of ``datasets`` or plain ones, with ``prompt`` (text or messages), and ``id`` where there is one. Other columns become the pairs'
-        metadata.
+        Rows, of ``datasets`` or plain ones, with ``prompt`` (text or messages), and ``id`` where there is one. Other
+        columns become the pairs' metadata.
     online
         What is asked of the policy in every step.
     generator
@@ -83,7 +89,7 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
     Raises
     ------
     ConfigError
-        If a setting of ``args`` has no place here, or there are fewer prompts than a step needs.
+        If a setting of ``args`` has no place here or TRL refuses it, or there are fewer prompts than a step needs.
     DataError
         If the prompts cannot be read.
 
@@ -118,19 +124,22 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         self.online = OnlineSettings() if online is None else online
         self._loss_kind = check_arguments(args)
         if ref_model is None and peft_config is None and isinstance(model, PreTrainedModel):
-            ref_model = _frozen_copy(model)
-        super().__init__(
-            model=model,
-            ref_model=ref_model,
-            args=prepare_arguments(args),
-            data_collator=list,
-            # There is nothing to train on yet: TRL gets a row to look at.
-            train_dataset=Rows.from_dict({"prompt": [""]}),
-            processing_class=processing_class,
-            callbacks=callbacks,
-            optimizers=optimizers,
-            peft_config=peft_config,
-        )
+            ref_model = frozen_copy(model)
+        try:
+            super().__init__(
+                model=model,
+                ref_model=ref_model,
+                args=prepare_arguments(args),
+                data_collator=list,
+                # There is nothing to train on yet: TRL gets a row to look at.
+                train_dataset=Rows.from_dict({"prompt": [""]}),
+                processing_class=processing_class,
+                callbacks=callbacks,
+                optimizers=optimizers,
+                peft_config=peft_config,
+            )
+        except (ValueError, NotImplementedError) as error:
+            raise ConfigError(f"TRL's DPOTrainer says: {error}") from error
         self.prompts = lay_out_prompts(train_dataset, self.processing_class, self.online.prompts)
         if self.accelerator.is_main_process and (line := self.prompts.line()):
             log(line)
@@ -190,7 +199,9 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
             return list(batches)
 
         number = int(self.state.global_step) + 1
-        if number > int(self.state.max_steps):  # gone on with from the last checkpoint, the loop would take a step more
+        if number > int(
+            self.state.max_steps
+        ):  # gone on with from the last checkpoint, the loop would take a step more
             self.control.should_training_stop = True
             return [], None
         is_last = number >= int(self.state.max_steps)
@@ -270,30 +281,17 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
 
     def _pair_losses(self, model: nn.Module, tensors: dict[str, Tensor]) -> PairLosses:
         policy, counts = self._log_probs(model, tensors)
-        with torch.no_grad(), self._reference(model) as reference:
+        whole = self.accelerator.unwrap_model(self.model)
+        with torch.no_grad(), as_reference(whole, model, self.ref_model) as reference:
             frozen, _ = self._log_probs(reference, tensors)
         chosen_first = torch.ones(policy.shape[1], device=policy.device)
         return pair_losses(policy.T, frozen.T, counts.T, chosen_first, kind=self._loss_kind, beta=self.beta)
 
     def _log_probs(self, model: nn.Module, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and token counts of the chosen and the rejected responses, ``float32 [2, P]``."""
-        logits = model(
-            input_ids=tensors["input_ids"], attention_mask=tensors["attention_mask"], use_cache=False
-        ).logits
-        found, counts = response_log_probs(logits, tensors)
+        logits = tensors["input_ids"].numel() * vocabulary_size(self.model)
+        found, counts = response_log_probs(model, tensors, fused=_CAN_FUSE and logits > MANY_LOGITS)
         return found.view(2, -1), counts.view(2, -1)
-
-    @contextmanager
-    def _reference(self, model: nn.Module) -> Iterator[nn.Module]:
-        """Yield the reference: a frozen model, or the policy itself without its adapter, or with the one it came with."""
-        policy = self.accelerator.unwrap_model(self.model)
-        if self.ref_model is None and isinstance(policy, PeftModel):
-            with use_adapter(
-                policy, "ref" if "ref" in policy.peft_config else None
-            ):  # a copy that TRL has made
-                yield model
-        else:
-            yield self.ref_model
 
     def _before_update(self) -> None:
         if self._step is not None and not self._step.collected.labelling.labelled:
@@ -312,23 +310,3 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         self.accelerator.wait_for_everyone()  # what other processes write must be there before it is complete
         if self._records is not None:
             self._records.save(folder, self._keep)
-
-
-def _frozen_copy(model: PreTrainedModel) -> PreTrainedModel:
-    found = copy.deepcopy(model)
-    # A model that was in a trainer before has a forward of its own, which in the copy would still run the model.
-    vars(found).pop("forward", None)
-    return found.requires_grad_(False)
-
-
-class PromptRows(torch.utils.data.Dataset[PolicyPrompt]):
-    """The prompts, as the loop's data loader wants them."""
-
-    def __init__(self, prompts: Sequence[PolicyPrompt]) -> None:
-        self._prompts = prompts
-
-    def __len__(self) -> int:
-        return len(self._prompts)
-
-    def __getitem__(self, row: int) -> PolicyPrompt:
-        return self._prompts[row]

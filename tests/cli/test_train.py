@@ -1,0 +1,217 @@
+"""``train``: a run from a file of settings, its mistakes, and going on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from commands import Ended, done, refused, run, start
+
+Words = list[str | Path]
+
+
+@pytest.fixture
+def settings(train_settings: dict[str, Any]) -> dict[str, Any]:
+    """Three steps of four prompts."""
+    return {**train_settings, "steps": 3, "prompts_per_step": 4}
+
+
+@pytest.fixture
+def file(settings: dict[str, Any], tmp_path: Path) -> Path:
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_run_leaves_policy_annotator_records_and_figures(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    ended = done("train", "--config", file, "--out", out, "--verifier=verifiers:even", "--log_every=1")
+    assert {path.name for path in out.iterdir() if not path.name.startswith((".", "checkpoint"))} == {
+        *("config.yaml", "metrics.jsonl", "decisions.jsonl", "policy", "annotator.safetensors"),
+        *("summary.json", "results.json", "README.md"),
+    }
+    assert (out / "policy" / "adapter_model.safetensors").exists()
+    steps, decisions = lines(out / "metrics.jsonl"), lines(out / "decisions.jsonl")
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert len(decisions) == sum(step["pairs"] for step in steps) > 0
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert results["kind"] == "training"
+    assert results["strategies"]["router"]["calls"] == sum(len(row["verdicts"]) for row in decisions)
+    assert "Step    3/3" in ended.err
+    assert "3 steps of 4 prompts" in ended.out
+    assert f"Policy: {out / 'policy'}" in ended.out
+
+
+def test_a_finished_run_is_shown_again_and_not_run_again(file: Path, tmp_path: Path) -> None:
+    first = done("train", "--config", file, "--out", tmp_path / "run")
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in (tmp_path / "run").rglob("*")
+        if path.name == "metrics.jsonl"
+    }
+    assert done("train", "--resume", tmp_path / "run").out == first.out
+    assert all(path.stat().st_mtime_ns == then for path, then in before.items())
+    assert "holds a run; go on with --resume" in refused("train", "--config", file, "--out", tmp_path / "run")
+
+
+def test_strategies_and_seeds_are_compared(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    words: Words = [
+        "train",
+        "--config",
+        file,
+        "--out",
+        out,
+        "--strategies",
+        "router,random,laser",
+        "--workers",
+        "1",
+    ]
+    ended = done(*words, "--seeds", "2", "--steps=2")
+    results = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert list(results["strategies"]) == ["router", "random", "laser"]
+    assert (results["seeds"], results["reference"]) == ([0, 1], "router")
+    assert ended.out.count("\n") > 4
+    assert (out / "runs" / "laser" / "1" / "summary.json").exists()
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "unknown key": (
+        ["--policy.learning_rte=1"],
+        "policy.learning_rte: unknown key. Did you mean learning_rate?",
+    ),
+    "unknown section": (["--generator.responses=2"], "generator: unknown key. Did you mean generation?"),
+    "value": (["--policy.beta=-1"], "policy.beta"),
+    "oracle": (
+        ["--annotator.strategy=oracle"],
+        "verifier: missing; annotator.strategy oracle labels with it",
+    ),
+    "evaluation": (["--evaluation.source=x.jsonl"], "verifier: missing; evaluation needs one"),
+    "verifier": (["--verifier=nowhere:f"], "verifier: nowhere:f cannot be imported"),
+    "verifier's function": (["--verifier=math:f"], "verifier: math:f cannot be imported"),
+    "microbatches": (["--microbatches=3"], "microbatches 3: must divide prompts_per_step 4"),
+    "pairs": (["--pairs.per_prompt=4"], "pairs.per_prompt 4: 3 responses have 3 pairs"),
+    "too few prompts": (["--prompts_per_step=400"], "can be used, but a step takes 400"),
+    "prompts": (["--prompts.source=nowhere.jsonl"], "nowhere.jsonl"),
+    "all too long": (["--prompts.max_tokens=1"], "prompts: none can be used, all 16 have more than 1 tokens"),
+    "policy": (["--policy.checkpoint=/nowhere"], "/nowhere"),
+    "target": (
+        ["--policy.lora.target_modules=[x]"],
+        "policy.lora.target_modules: LlamaForCausalLM has no x. It has:",
+    ),
+    "too long": (["--generation.max_new_tokens=900"], "reads 256 tokens"),
+    "strategy": (["--annotator.strategy=rooter"], "rooter"),
+    "router": (["--annotator.router=nowhere"], "nowhere"),
+    "pool": (["--annotator.pool=nowhere.yaml"], "nowhere.yaml"),
+    "TRL's": (["--arguments={warmup: 3}"], "arguments: TRL's DPOConfig says: "),
+    "TRL's twice": (["--arguments={beta: 3}"], "arguments.beta: is set elsewhere in the configuration"),
+    "tracker": (["--report_to=[nowhere]"], "report_to: nowhere is not supported"),
+    "missing tracker": (["--report_to=[comet_ml]"], "report_to: CometCallback requires comet-ml"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_one_line(file: Path, tmp_path: Path, mistake: str) -> None:
+    words, complaint = MISTAKES[mistake]
+    assert complaint in refused("train", "--config", file, "--out", tmp_path / "run", *words)
+
+
+def test_mistakes_of_the_command_are_one_line(file: Path, tmp_path: Path) -> None:
+    assert "--out: missing" in refused("train", "--config", file)
+    assert "holds no run (no config.yaml)" in refused("train", "--resume", tmp_path / "nowhere")
+    done("train", "--config", file, "--out", tmp_path / "run", "--steps=1")
+    assert "leave out --config, --out" in refused("train", "--resume", tmp_path / "run", "--config", file)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("Dear", encoding="utf-8")
+    complaint = refused("train", "--config", file, "--out", tmp_path / "full")
+    assert complaint.endswith("is not empty and holds no run; give another folder")
+
+
+def test_a_router_whose_reward_models_the_pool_lacks_is_refused(
+    file: Path, train_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    pool = yaml.safe_load(Path(train_settings["annotator"]["pool"]).read_text(encoding="utf-8"))
+    pool["rms"] = pool["rms"][1:]
+    (tmp_path / "fewer.yaml").write_text(yaml.safe_dump(pool), encoding="utf-8")
+    words = [
+        "train",
+        "--config",
+        file,
+        "--out",
+        tmp_path / "run",
+        f"--annotator.pool={tmp_path / 'fewer.yaml'}",
+    ]
+    assert "fewer.yaml: has no calculator, which the router knows. It holds: " in refused(*words)
+
+
+def interrupted(file: Path, out: Path, number: signal.Signals, *words: str) -> Ended:
+    """Start a long run, and signal it once it has some steps."""
+    process = start("train", "--config", file, "--out", out, "--steps=5000", "--save_every=2", *words)
+    deadline = time.monotonic() + 90
+    while process.poll() is None and time.monotonic() < deadline:
+        if (out / "metrics.jsonl").exists() and len(lines(out / "metrics.jsonl")) > 3:
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, number)
+    said, told = process.communicate(timeout=60)
+    return Ended(process.returncode, said, told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on(file: Path, tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "run"
+    ended = interrupted(file, out, number)
+    assert ended.code != 0
+    assert f"rewardrouter train --resume {out} goes on" in ended.err
+    assert "Traceback" not in ended.err
+    steps = len(lines(out / "metrics.jsonl"))
+    assert "steps: the run in" in refused("train", "--resume", out, f"--steps={steps + 4}")
+    assert "seed: the run in" in refused("train", "--resume", out, "--seed=1")
+
+
+@pytest.mark.slow
+def test_two_processes_do_not_write_one_run(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = start("train", "--config", file, "--out", out, "--steps=5000")
+    try:
+        while process.poll() is None and not (out / "metrics.jsonl").exists():
+            time.sleep(0.05)
+        assert "another process is at work in it" in refused("train", "--resume", out)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_what_decides_nothing_may_change_on_resuming(file: Path, tmp_path: Path) -> None:
+    done("train", "--config", file, "--out", tmp_path / "run")
+    (tmp_path / "run" / "summary.json").unlink()  # killed just before its end
+    ended = run("train", "--resume", tmp_path / "run", "--log_every=1", "--keep=1", "--save_every=3")
+    assert ended.code == 0, ended.err
+    assert len(lines(tmp_path / "run" / "metrics.jsonl")) == 3
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))["keep"] == 1
+
+
+def test_help_names_the_settings(tmp_path: Path) -> None:
+    shown = done("train", "--help").out
+    assert "--policy.beta" in shown
+    assert "--resume RUN" in shown
+
+
+def test_training_needs_its_extra(file: Path, tmp_path: Path) -> None:
+    """Without TRL the command says what to install."""
+    code = "import sys; sys.modules['trl'] = None\nfrom rewardrouter.cli.main import main; sys.exit(main())"
+    process = start("train", "--config", file, "--out", tmp_path / "run", code=code)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 2, told
+    assert "pip install 'rewardrouter[train]'" in told
