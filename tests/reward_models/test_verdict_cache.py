@@ -157,7 +157,7 @@ class TestDamage:
         cache.store(IDENTITY, [PAIR], [VERDICT])
         cache.close()
         cache.file.write_bytes(b"nonsense" * 1000)
-        with pytest.warns(VerdictCacheWarning, match="cannot be used: file is not a database") :
+        with pytest.warns(VerdictCacheWarning, match="cannot be used: file is not a database"):
             assert known(cache, PAIR) is None
         with warnings.catch_warnings(action="error"):
             cache.store(IDENTITY, [PAIR], [VERDICT])

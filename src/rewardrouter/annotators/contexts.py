@@ -55,7 +55,7 @@ class KnowsItsPairs(Protocol):
     """A source or scorer that can tell how unlike the pairs are to those that the router was fitted to."""
 
     def shift(self, contexts: Floats) -> float:
-        """Return 1 for contexts ``[P, d]`` like those, more for others (:meth:`rewardrouter.router.BayesianRouter.shift`)."""
+        """Return 1 for contexts ``[P, d]`` like those, more for others (see ``BayesianRouter.shift``)."""
 
 
 class _PairEmbeddings:

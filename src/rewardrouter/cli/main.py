@@ -47,6 +47,9 @@ COMMANDS = {
     "train": LazyCommand(
         "rewardrouter.cli.train:train", "Train a policy on its own responses, labelled as it goes."
     ),
+    "serve": LazyCommand(
+        "rewardrouter.cli.serve:serve", "Label pairs over HTTP, for trainers that are not ours."
+    ),
     "report": LazyCommand(
         "rewardrouter.cli.report:report", "Write one page of tables and plots from finished runs."
     ),

@@ -76,7 +76,7 @@ class OfflineModel(nn.Module):
         self.register_buffer("context_spread", torch.ones_like(heads.embeddings[0].detach()))
 
     def note_contexts(self, h: Tensor) -> None:
-        """Keep mean and standard deviation of contexts ``float [P, d]``: what the pairs looked like that it was fitted to."""
+        """Keep mean and standard deviation of contexts ``float [P, d]``: what the fitting pairs looked like."""
         self.context_mean = h.mean(dim=0)
         self.context_spread = h.std(dim=0, correction=0)
 
