@@ -82,7 +82,7 @@ def test_a_trl_without_it_is_told(monkeypatch):
     with pytest.raises(ConfigError, match=r"has no trl.experimental.online_dpo; take RoutedDPOTrainer"):
         single(float)
     monkeypatch.setattr("rewardrouter.integrations.online_dpo.importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'rewardrouter\[trl\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'rewardrouter\[train\]'"):
         single(float)
 
 
