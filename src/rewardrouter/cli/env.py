@@ -45,6 +45,9 @@ OPTIONAL = {
     "trl": "train",
     "httpx2": "http",
     "math-verify": "verifiers",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "prometheus-client": "serve",
 }
 """Optional packages, and the extra of rewardrouter that installs each."""
 
