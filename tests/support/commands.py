@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,4 +61,6 @@ def start(*words: str | Path, code: str = _ENTRY) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # Tests in the background of a shell are begun deaf to it, and so would be what they begin.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
