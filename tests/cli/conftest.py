@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,12 @@ import pytest
 from commands import QUICKSTART, Ended, run
 
 
-@pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REWARDROUTER_CACHE", str(cache_folder))
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give the session a cache of its own: vectors of another batch differ in their last digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REWARDROUTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +37,10 @@ def fit_words(quickstart: Path, tiny_bert: Path) -> list[str | Path]:
 
 
 @pytest.fixture(scope="session")
-def fitted(
-    fit_words: list[str | Path], cache_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Ended]:
+def fitted(fit_words: list[str | Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
     """A fitted router's folder, and how ``fit`` ended."""
     folder = tmp_path_factory.mktemp("fitted") / "router"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REWARDROUTER_CACHE", str(cache_folder))
-        return folder, run(*fit_words, "--out", folder)
+    return folder, run(*fit_words, "--out", folder)
 
 
 @pytest.fixture(scope="session")

@@ -266,7 +266,7 @@ class TestResumed:
     """A file that was begun."""
 
     def test_a_killed_run_ends_as_an_uninterrupted_one(
-        self, quickstart: Path, router: Path, tmp_path: Path, cache_folder: Path
+        self, quickstart: Path, router: Path, tmp_path: Path
     ) -> None:
         # Enough pairs for several chunks: the working set many times over, every text another one.
         pairs = [
