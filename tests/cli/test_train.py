@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -215,3 +217,19 @@ def test_training_needs_its_extra(file: Path, tmp_path: Path) -> None:
     _, told = process.communicate(timeout=120)
     assert process.returncode == 2, told
     assert "pip install 'rewardrouter[train]'" in told
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_step_measures_every_variant(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Path(__file__).resolve().parents[2] / "benchmarks" / "train_step.py"
+    out = tmp_path / "figures.json"
+    words = ["--config", str(file), "--steps", "7", "--rounds", "1", "--json", str(out)]
+    monkeypatch.setattr(sys, "argv", [str(script), *words])
+    runpy.run_path(str(script), run_name="__main__")
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert figures.keys() == {"single", "router", "router, overlap", "majority", "majority, overlap"}
+    assert figures["single"]["ratio_to_single"] == 1
+    assert figures["single"]["encode"] == 0 < figures["router"]["encode"]
+    assert figures["router"]["added_by_routing"] > 0
