@@ -233,3 +233,53 @@ def test_the_benchmark_of_a_step_measures_every_variant(
     assert figures["single"]["ratio_to_single"] == 1
     assert figures["single"]["encode"] == 0 < figures["router"]["encode"]
     assert figures["router"]["added_by_routing"] > 0
+
+
+BAD_VERIFIERS = """
+def raises(response, row):
+    return row["answer"] == response
+
+def says(response, row):
+    return "yes"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("raises", "bad_verifiers:raises fails on"), ("says", "bad_verifiers:says returned 'yes'")],
+)
+def test_a_verifier_that_fails_is_named_in_one_line(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad_verifiers.py").write_text(BAD_VERIFIERS, encoding="utf-8")
+    words = ("train", "--config", file, "--out", tmp_path / "run", f"--verifier=bad_verifiers:{name}")
+    assert told in refused(*words)
+
+
+def test_a_run_begun_in_vain_leaves_the_folder_to_the_next(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert "no such folder" in refused(
+        "train", "--config", file, "--out", out, "--policy.checkpoint=/nowhere"
+    )
+    done("train", "--config", file, "--out", out, "--steps=1")
+    (tmp_path / "file").touch()
+    assert "is a file; give a folder" in refused("train", "--config", file, "--out", tmp_path / "file")
+
+
+def test_a_comparison_is_checked_before_it_is_run(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "compared"
+    words = ("train", "--config", file, "--out", out)
+    assert "strategy ruoter: unknown. Did you mean router?" in refused(
+        *words, "--strategies", "random,ruoter"
+    )
+    assert "verifier: missing" in refused(*words, "--strategies", "random,oracle")
+    assert not out.exists()
+    planned = done(*words, "--strategies", "random,router,random", "--seeds", "2", "--dry-run").out
+    assert "Compared    random, router: 4 runs" in planned
+    done(*words, "--strategies", "random,random", "--workers", "1", "--steps=1")
+    assert "holds a comparison" in refused("train", "--resume", out)
+    single = tmp_path / "single"
+    done("train", "--config", file, "--out", single, "--steps=1")
+    assert "goes on with one run" in refused("train", "--resume", single, "--seeds", "2")
+    assert "holds a single run" in refused("train", "--config", file, "--out", single, "--seeds", "2")

@@ -58,21 +58,27 @@ def train(
     Any setting can be given as --a.b=c, for example --policy.beta=0.1 or
     --annotator.strategy=laser. With --strategies or --seeds the same training
     is run under each, and they are compared. Killed on the way, --resume RUN
-    goes on where it stood, to the same result. Under accelerate launch all
-    processes train one policy.
+    goes on where it stood, to the same result; a comparison goes on when the
+    same command is given again. Under accelerate launch all processes train
+    one policy.
     """
     check_overrides(overrides)
     _check_packages()
     config, folder = _settings(config_file, out, resume, overrides)
     several = strategies is not None or seeds is not None
+    if several and resume is not None:
+        raise UserError(f"--resume {resume}: goes on with one run; leave out --strategies and --seeds")
+    names = _names(config, strategies) if several else []
     if dry_run:
         from rewardrouter.training.plan import plan
 
         click.echo("\n".join(plan(config, folder)))
+        if several:
+            click.echo(f"Compared    {', '.join(names)}: {len(names) * (seeds or 1)} runs")
         return
     if several:
         with _told_how_to_go_on("the same command"):
-            _compare(config, folder, strategies, seeds, workers)
+            _compare(config, folder, names, seeds, workers)
         return
 
     from rewardrouter.training.comparison import results_of
@@ -122,23 +128,36 @@ def _measured(value: Measured | None) -> str:
     return f"{value.mean:<6.3f} {f'{low:.3f} to {high:.3f}':<15} {gap:<26}"
 
 
-def _compare(
-    config: TrainConfig, folder: Path, strategies: str | None, seeds: int | None, workers: int | None
-) -> None:
-    import torch
-
+def _names(config: TrainConfig, strategies: str | None) -> list[str]:
+    """Return the strategies that are compared, each once and known."""
     from rewardrouter.simulation.named import split_list
-    from rewardrouter.training.comparison import compare
+    from rewardrouter.training.comparison import check_strategies
 
     names = split_list(strategies) if strategies is not None else [config.annotator.strategy]
     if not names:
         raise UserError("--strategies: names none; give for example router,laser,random")
+    names = list(dict.fromkeys(names))
+    check_strategies(config, names)
+    return names
+
+
+def _compare(
+    config: TrainConfig, folder: Path, names: list[str], seeds: int | None, workers: int | None
+) -> None:
+    import torch
+
+    from rewardrouter.training.comparison import compare, missing
+
+    if (folder / "config.yaml").exists():
+        raise UserError(f"--out {folder}: holds a single run; give another folder")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out {folder}: is a file; give a folder")
     processes = workers or (1 if torch.cuda.is_available() else os.cpu_count() or 1)
     chosen = range(seeds) if seeds is not None else [config.seed]
-    with progress("runs", len(names) * len(chosen)) as advance:
+    with progress("runs", len(missing(folder, names, chosen))) as advance:
         results = compare(
             config,
-            list(dict.fromkeys(names)),
+            names,
             chosen,
             folder,
             processes=processes,
@@ -185,6 +204,8 @@ def _settings(
                 "--resume: goes on with the settings and in the folder of the run; leave out --config, --out"
             )
         written = resume / "config.yaml"
+        if (resume / "runs").is_dir():
+            raise UserError(f"--resume {resume}: holds a comparison; give the command that began it again")
         if not written.is_file():
             raise UserError(f"--resume {resume}: holds no run (no config.yaml)")
         return load_config(TrainConfig, written, overrides), resume

@@ -27,7 +27,7 @@ from rewardrouter.reward_models.loading import load_pool
 from rewardrouter.router import BayesianRouter
 from rewardrouter.simulation.learning import Bench
 from rewardrouter.simulation.named import strategy_of
-from rewardrouter.training.oracle import VerifierAnnotator
+from rewardrouter.training.oracle import VerifierAnnotator, checked
 from rewardrouter.training.processes import process_state
 from rewardrouter.training.responses import Verifier
 from rewardrouter.training.trainer import RoutedDPOTrainer
@@ -56,7 +56,8 @@ def assemble(config: TrainConfig, out: Path) -> Run:
         If the prompts cannot be read.
     """
     state = process_state()
-    verifier = None if config.verifier is None else load_function(config.verifier, "verifier")
+    named = config.verifier
+    verifier = None if named is None else checked(load_function(named, "verifier"), named)
     rows = read_rows(config.prompts.source)
     policy, tokenizer = _policy(config)
     annotator, router = None, None

@@ -1,8 +1,7 @@
 """The same training under several strategies and seeds, and the figures of all of them.
 
-RUN/comparison.json               what is compared
-    runs/STRATEGY/SEED/           one run each (``training.runs``)
-    results.json                  the figures (``training.results``)
+RUN/runs/STRATEGY/SEED/           one run each (``training.runs``)
+    results.json                  the figures (``training.results``) of those that were asked for last
 """
 
 from __future__ import annotations
@@ -17,10 +16,13 @@ from urllib.parse import quote
 import numpy as np
 import torch
 
+from rewardrouter.config.base import validate
 from rewardrouter.config.train import TrainConfig
 from rewardrouter.processes import run_jobs
+from rewardrouter.router import BayesianRouter
 from rewardrouter.simulation.bootstrap import GroupBootstrap
 from rewardrouter.simulation.measures import mean_over_seeds
+from rewardrouter.simulation.named import strategy_of
 from rewardrouter.training.results import LearningCurve, Measured, TrainingFigures, TrainingResults
 from rewardrouter.training.runs import TrainingRun, train_run
 
@@ -62,11 +64,9 @@ def compare(
     """
     jobs = [
         functools.partial(
-            _run, _configured(config, strategy, seed), run_folder(folder, strategy, seed), threads
+            _run, configured(config, strategy, seed), run_folder(folder, strategy, seed), threads
         )
-        for seed in seeds
-        for strategy in strategies
-        if not TrainingRun(run_folder(folder, strategy, seed)).done
+        for strategy, seed in missing(folder, strategies, seeds)
     ]
     run_jobs(jobs, processes, advance)
     runs = {s: [TrainingRun(run_folder(folder, s, seed)) for seed in seeds] for s in strategies}
@@ -205,11 +205,36 @@ def _mean(rows: Sequence[Mapping[str, float]], key: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _configured(config: TrainConfig, strategy: str, seed: int) -> TrainConfig:
+def configured(config: TrainConfig, strategy: str, seed: int) -> TrainConfig:
+    """Return the settings of one run.
+
+    Raises
+    ------
+    ConfigError
+        If the strategy needs what the settings do not give.
+    """
     annotator = config.annotator.model_copy(update={"strategy": strategy})
-    return TrainConfig.model_validate(
-        {**config.model_dump(), "annotator": annotator.model_dump(), "seed": seed}
-    )
+    data = {**config.model_dump(), "annotator": annotator.model_dump(), "seed": seed}
+    return validate(TrainConfig, data, source=f"--strategies {strategy}")
+
+
+def check_strategies(config: TrainConfig, strategies: Sequence[str]) -> None:
+    """Raise ``ConfigError`` where one is unknown, or needs what the settings do not give, before any is run."""
+    arms = BayesianRouter.from_pretrained(config.annotator.router).arms
+    for strategy in strategies:
+        configured(config, strategy, config.seed)
+        if strategy != "oracle":
+            strategy_of(strategy, arms)
+
+
+def missing(folder: Path, strategies: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Return the runs that are not done yet."""
+    return [
+        (strategy, seed)
+        for seed in seeds
+        for strategy in strategies
+        if not TrainingRun(run_folder(folder, strategy, seed)).done
+    ]
 
 
 def _run(config: TrainConfig, folder: Path, threads: int | None) -> None:

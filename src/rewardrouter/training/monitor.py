@@ -2,9 +2,9 @@
 
 Names of the numbers, by their part before the slash:
 
-* ``loss``, ``margin`` (implicit reward of the chosen response minus that of the rejected one, nats, beta included),
-  ``implicit_accuracy`` (share of labels that the policy agrees with, before the update; a margin of 0, as all are in
-  the first step, counts half);
+* ``loss`` (mean of weight times loss), ``margin`` (implicit reward of the chosen response minus that of the rejected
+  one, nats, beta included), ``implicit_accuracy`` (share of labels that the policy agrees with, before the update; a
+  margin of 0 counts half);
 * ``share/RM``, ``calls_per_pair``, ``failed_calls``, ``dropped`` (pairs without a label);
 * ``score_drift/RM``: how far the RM's mean score has moved since the run's first steps, in standard deviations of those
   steps; ``agreement/RM``: how often the policy agrees with its labels, and ``agreement_drift/RM``. A score that climbs

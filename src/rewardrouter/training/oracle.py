@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from rewardrouter.annotators import Annotation, StepContext
 from rewardrouter.annotators.base import Stateless, decision_id
+from rewardrouter.errors import ConfigError, one_line
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.verifiers.model import as_text
 from rewardrouter.training.responses import Verifier
+
+
+def checked(verifier: Verifier, name: str) -> Verifier:
+    """Return the verifier, held to its word: what it raises or returns amiss is a ``ConfigError`` that names it."""
+
+    def verify(response: str, row: Mapping[str, Any]) -> bool | None:
+        try:
+            found = verifier(response, row)
+        except Exception as error:  # a function of somebody else's may raise whatever it likes
+            raise ConfigError(
+                f"verifier: {name} fails on {response[:40]!r} ({one_line(error) or type(error).__name__});"
+                f" the prompt's row has {', '.join(row) or 'nothing else'}"
+            ) from error
+        if found is not None and not isinstance(found, bool | np.bool_):
+            raise ConfigError(f"verifier: {name} returned {found!r}, expected True, False or None")
+        return None if found is None else bool(found)
+
+    return verify
 
 
 class VerifierAnnotator(Stateless):

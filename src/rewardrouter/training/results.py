@@ -61,7 +61,7 @@ class TrainingFigures(Figures):
     ``accuracy`` is the share of evaluation prompts that the trained policy answers rightly, ``by_domain`` the same by
     kind. ``annotation_accuracy`` is the share of labels that agree with the verifier, over pairs where that tells the
     responses apart. ``calls`` and ``failed_calls`` are of one run; ``seconds`` are per step and phase,
-    ``wall_seconds`` of a whole run.
+    ``wall_seconds`` of all steps of a run, loading and measuring left out.
     """
 
     accuracy: Measured | None

@@ -88,19 +88,29 @@ class TrainingRun:
             return
         lock = self.folder / ".lock"
         begun = self.config_file.exists()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"--out {self.folder}: is a file; give a folder")
         if not begun and self.folder.exists() and {f.name for f in self.folder.iterdir()} - {lock.name}:
             raise UserError(f"--out {self.folder}: is not empty and holds no run; give another folder")
         if begun and not resume:
             raise UserError(
                 f"--out {self.folder}: holds a run; go on with --resume {self.folder}, or give another folder"
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {self.folder}: cannot be made: {error.strerror}") from None
         try:
             with FileLock(lock, timeout=0):
                 if begun:
                     _check_same(self.config_file, config)
                 write_text_atomically(self.config_file, dump_config(config))
-                yield
+                try:
+                    yield
+                except UserError:
+                    if not begun and not self.metrics.path.exists():
+                        self.config_file.unlink()  # begun in vain: the corrected command finds an empty folder
+                    raise
         except Timeout:
             raise UserError(
                 f"--out {self.folder}: another process is at work in it; wait for it, or stop it"
@@ -124,15 +134,13 @@ def train_run(config: TrainConfig, folder: Path, *, resume: bool, quiet: bool = 
         made = assemble(config, folder)
         trainer = made.trainer
         _evaluate(made, config, run, "before")
-        began = time.perf_counter()
         with contextlib.nullcontext() if quiet else _shown(made):
             trainer.train(resume_from_checkpoint=resume)
-        seconds = time.perf_counter() - began
         _evaluate(made, config, run, "after")
         trainer.save_model(str(run.policy))
         if made.annotator is not None:
             save_state(made.annotator.state_dict(), folder / "annotator.safetensors")
-            run.finish(_summary(config, run, seconds))
+            run.finish(_summary(config, run))
         trainer.accelerator.wait_for_everyone()
 
 
@@ -220,7 +228,7 @@ def _check_same(path: Path, config: TrainConfig) -> None:
             )
 
 
-def _summary(config: TrainConfig, run: TrainingRun, seconds: float) -> dict[str, Any]:
+def _summary(config: TrainConfig, run: TrainingRun) -> dict[str, Any]:
     steps = list(run.metrics.rows())
     told = [row["right"] for row in run.decisions.rows() if row["right"] is not None]
     phases: dict[Phase, float] = {}
@@ -237,7 +245,7 @@ def _summary(config: TrainConfig, run: TrainingRun, seconds: float) -> dict[str,
         "calls": round(sum(row["calls_per_pair"] * row["pairs"] for row in steps if row["pairs"])),
         "failed_calls": sum(row["failed_calls"] for row in steps),
         "annotation_accuracy": sum(told) / len(told) if told else None,
-        "wall_seconds": seconds,
+        "wall_seconds": sum(phases.values()),  # of all sessions, where it was interrupted
         "seconds": phases,
     }
     for when in ("before", "after"):
