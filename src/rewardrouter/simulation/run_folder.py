@@ -8,19 +8,18 @@ results.json           the figures (``simulation.results``)
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import quote
 
-from filelock import FileLock, Timeout
-
+from rewardrouter import run_folders
 from rewardrouter.config.loading import dump_config, load_config
 from rewardrouter.config.run import RunConfig, RunContent
 from rewardrouter.errors import ConfigError, UserError
-from rewardrouter.files import write_atomically
+from rewardrouter.files import write_text_atomically
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.simulation.stream import digest_of
@@ -44,8 +43,7 @@ class RunFolder:
         """Return the files of one unit; a strategy's name may hold any character."""
         return UnitFiles(self.folder / "units" / quote(strategy, safe="=,@+") / str(seed))
 
-    @contextlib.contextmanager
-    def opened(self, *, resume: bool) -> Iterator[bool]:
+    def opened(self, *, resume: bool) -> AbstractContextManager[bool]:
         """Begin the run, or go on with it, while nobody else does; yield whether it is begun.
 
         A run that is begun in vain, ending in the user's mistake before it has a unit, leaves no folder.
@@ -57,40 +55,21 @@ class RunFolder:
         ConfigError
             If the run in it has other settings or read something else.
         """
-        written = self.folder / "config.yaml"
-        lock = self.folder / ".lock"
-        held = {lock.name, f".{written.name}.tmp"}
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"--out {self.folder}: is a file; give a folder")
-        if not written.exists() and self.folder.exists() and {f.name for f in self.folder.iterdir()} - held:
-            raise UserError(f"--out {self.folder}: is not empty and holds no run; give another folder")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=0):
-                begun = not written.exists()
-                if begun:
-                    self._write(written)
-                else:
-                    self._check(written, resume)
-                try:
-                    yield begun
-                except UserError:
-                    if begun and not (self.folder / "units").exists():
-                        shutil.rmtree(self.inputs, ignore_errors=True)
-                        written.unlink()
-                    raise
-        except Timeout:
-            raise UserError(
-                f"--out {self.folder}: another process is at work in it; wait for it, or stop it"
-            ) from None
+        return run_folders.opened(
+            self.folder,
+            begin=self._write,
+            go_on=lambda written: self._check(written, resume),
+            undo=self._undo,
+        )
+
+    def _undo(self) -> bool:
+        if (self.folder / "units").exists():
+            return False
+        shutil.rmtree(self.inputs, ignore_errors=True)
+        return True
 
     def _write(self, path: Path) -> None:
-        text = dump_config(self.config)
-
-        def fill(file: Path) -> None:
-            file.write_text(text, encoding="utf-8")
-
-        write_atomically(path, fill)
+        write_text_atomically(path, dump_config(self.config))
 
     def _check(self, written: Path, resume: bool) -> None:
         if not resume:

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from transformers import TrainerCallback, TrainerState
 
+from rewardrouter import run_folders
 from rewardrouter.config.loading import dump_config, load_config
 from rewardrouter.config.train import EvaluationSettings, TrainConfig
 from rewardrouter.datasets.rows import read_rows
@@ -47,7 +47,7 @@ class TrainingRun:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.config_file = folder / "config.yaml"
+        self.config_file = folder / run_folders.CONFIG_FILE
         self.policy = folder / "policy"
         self.metrics = Journal(folder / "metrics.jsonl")
         self.decisions = Journal(folder / "decisions.jsonl")
@@ -86,35 +86,22 @@ class TrainingRun:
         if not is_first():
             yield
             return
-        lock = self.folder / ".lock"
-        begun = self.config_file.exists()
-        if self.folder.exists() and not self.folder.is_dir():
-            raise UserError(f"--out {self.folder}: is a file; give a folder")
-        if not begun and self.folder.exists() and {f.name for f in self.folder.iterdir()} - {lock.name}:
-            raise UserError(f"--out {self.folder}: is not empty and holds no run; give another folder")
-        if begun and not resume:
-            raise UserError(
-                f"--out {self.folder}: holds a run; go on with --resume {self.folder}, or give another folder"
-            )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"--out {self.folder}: cannot be made: {error.strerror}") from None
-        try:
-            with FileLock(lock, timeout=0):
-                if begun:
-                    _check_same(self.config_file, config)
-                write_text_atomically(self.config_file, dump_config(config))
-                try:
-                    yield
-                except UserError:
-                    if not begun and not self.metrics.path.exists():
-                        self.config_file.unlink()  # begun in vain: the corrected command finds an empty folder
-                    raise
-        except Timeout:
-            raise UserError(
-                f"--out {self.folder}: another process is at work in it; wait for it, or stop it"
-            ) from None
+
+        def begin(written: Path) -> None:
+            write_text_atomically(written, dump_config(config))
+
+        def go_on(written: Path) -> None:
+            if not resume:
+                raise UserError(
+                    f"--out {self.folder}: holds a run; go on with --resume {self.folder}, or give another folder"
+                )
+            _check_same(written, config)
+            begin(written)
+
+        with run_folders.opened(
+            self.folder, begin=begin, go_on=go_on, undo=lambda: not self.metrics.path.exists()
+        ):
+            yield
 
 
 def train_run(config: TrainConfig, folder: Path, *, resume: bool, quiet: bool = False) -> None:
