@@ -324,3 +324,25 @@ def test_of_several_adapters_the_active_one_alone_is_sent(
 def test_settings_without_a_server(tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(ConfigError, match=r"vllm\.url"):
         VllmGenerator(tokenizer, SamplingSettings(), seed=0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b'{"error": {"message": "Bearer hush is not known"}}', b"<html>hush, said the proxy</html>"],
+)
+def test_no_error_repeats_the_key(
+    server: VllmLike,
+    tokenizer: PreTrainedTokenizerBase,
+    policy: PeftModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "hush")
+    for status in (200, 400, 503):
+        server.faults.extend([lambda _, status=status: (status, answer)] * 8)
+        with pytest.raises(VllmError) as caught:
+            generator(tokenizer, server.url, tmp_path, tries=1).generate(policy, asked(tokenizer)[:1], step=0)
+        server.faults.clear()
+        assert "hush" not in str(caught.value)
+        assert "***" in str(caught.value)

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewardrouter.config.generation import VllmSettings
-from rewardrouter.errors import UserError, one_line
+from rewardrouter.errors import UserError
+from rewardrouter.reward_models.http.secret import Secret
 
 KEY_VARIABLE = "VLLM_API_KEY"
 """Environment variable of the server's key."""
@@ -44,6 +45,10 @@ class VllmServer:
         """Its address."""
         return self._settings.url
 
+    @property
+    def _secret(self) -> Secret:
+        return Secret("generation.vllm", KEY_VARIABLE if os.environ.get(KEY_VARIABLE) else None)
+
     def complete(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the choices that answer a request for completions, in the order of their numbers.
 
@@ -55,7 +60,7 @@ class VllmServer:
         answer = self._json("/v1/completions", request)
         choices = answer.get("choices") if isinstance(answer, dict) else None
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise VllmError(f"{self.url}/v1/completions: the answer has no choices: {_shown(answer)}")
+            raise VllmError(f"{self.url}/v1/completions: the answer has no choices: {self._shown(answer)}")
         return sorted(choices, key=lambda choice: int(choice.get("index", 0)))
 
     def models(self) -> set[str]:
@@ -69,7 +74,7 @@ class VllmServer:
         answer = self._json("/v1/models")
         found = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(found, list) or not all(isinstance(card, dict) for card in found):
-            raise VllmError(f"{self.url}/v1/models: the answer names no models: {_shown(answer)}")
+            raise VllmError(f"{self.url}/v1/models: the answer names no models: {self._shown(answer)}")
         return {str(card.get("id")) for card in found}
 
     def load_adapter(self, name: str, folder: str) -> None:
@@ -97,7 +102,7 @@ class VllmServer:
         try:
             return json.loads(answer)
         except ValueError as error:
-            raise VllmError(f"{self.url}{path}: the answer is no JSON: {_shown(answer)}") from error
+            raise VllmError(f"{self.url}{path}: the answer is no JSON: {self._shown(answer)}") from error
 
     def _call(self, path: str, body: Mapping[str, Any] | None = None) -> bytes:
         """Send a request, again where that may help, and return the answer's body."""
@@ -112,9 +117,7 @@ class VllmServer:
         raise VllmError(f"{self.url}{path}: {reason}, {self._settings.tries} times in a row")
 
     def _send(self, path: str, body: Mapping[str, Any] | None) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY_VARIABLE):
-            headers["Authorization"] = f"Bearer {key}"
+        headers = {"Content-Type": "application/json", **self._secret.headers}
         data = None if body is None else json.dumps(body).encode()
         address = f"{self.url}{path}"
         request = urllib.request.Request(address, data, headers)  # noqa: S310 - the settings allow only http(s)
@@ -123,7 +126,7 @@ class VllmServer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                said = _message(error.read())
+                said = self._message(error.read())
             if error.code >= 500:
                 raise _TryAgainError(f"HTTP {error.code} ({said})") from error
             raise VllmError(f"{address}: HTTP {error.code} ({said}){_hint(error.code, path)}") from error
@@ -132,6 +135,19 @@ class VllmServer:
             if isinstance(cause, TimeoutError):
                 raise _TryAgainError(f"no answer within {self._settings.timeout:g} s") from error
             raise VllmError(f"{address}: {cause or type(cause).__name__}; is the server running?") from error
+
+    def _message(self, body: bytes) -> str:
+        """Return what the server said of an error: vLLM's own field where there is one."""
+        try:
+            return self._secret.excerpt(str(json.loads(body)["error"]["message"]))
+        except (ValueError, KeyError, TypeError):
+            return self._shown(body)
+
+    def _shown(self, answer: object) -> str:
+        """Return the beginning of an answer in one line, without the key: servers repeat what they were sent."""
+        return self._secret.excerpt(
+            answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
+        )
 
 
 class _TryAgainError(Exception):
@@ -144,16 +160,3 @@ def _hint(status: int, path: str) -> str:
     if status == 404 and path == "/v1/load_lora_adapter":
         return "; start it with --enable-lora, and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True in its environment"
     return ""
-
-
-def _message(body: bytes) -> str:
-    """Return what the server said of an error: vLLM's own field where there is one."""
-    try:
-        return one_line(ValueError(json.loads(body)["error"]["message"]))
-    except (ValueError, KeyError, TypeError):
-        return _shown(body)
-
-
-def _shown(answer: object) -> str:
-    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else json.dumps(answer)
-    return one_line(ValueError(text)) if text.strip() else "empty"

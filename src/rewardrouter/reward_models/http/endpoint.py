@@ -95,7 +95,7 @@ class Endpoint:
         self.url = settings.url + path
         self.path = urlsplit(self.url).path
         self._settings = settings
-        self._secret = Secret(settings.name, settings.key_env)
+        self._secret = Secret(f"reward model {settings.name}", settings.key_env)
         self._breaker = Breaker(settings.open_after, settings.probe_after)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)

@@ -25,7 +25,7 @@ class Secret:
     Parameters
     ----------
     owner
-        The RM's name, for messages.
+        Whose it is, for messages: ``reward model NAME``.
     variable
         The environment variable that holds the key; ``None`` where the server wants none.
 
@@ -39,12 +39,10 @@ class Secret:
         self._variable = variable
         self._key = "" if variable is None else os.environ.get(variable, "").strip()
         if variable is not None and not self._key:
-            raise ConfigError(
-                f"reward model {owner}: the environment variable {variable} (key_env) is not set"
-            )
+            raise ConfigError(f"{owner}: the environment variable {variable} (key_env) is not set")
         if re.search(r"[^!-~]", self._key):
             raise ConfigError(
-                f"reward model {owner}: the environment variable {variable} (key_env) holds spaces or signs beyond"
+                f"{owner}: the environment variable {variable} (key_env) holds spaces or signs beyond"
                 " ASCII, which no key has"
             )
 
