@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewardrouter.cli.options import names_of, no_cache_option
+from rewardrouter.cli.options import config_option, names_of, no_cache_option
 from rewardrouter.cli.output import make_folder
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import UserError
@@ -35,13 +35,7 @@ if TYPE_CHECKING:
 @click.option("--rms", metavar="a,b,c", help="The pool, in order.  [default: every RM of the verdicts]")
 @click.option("--freeze-encoder", is_flag=True, help="Leave the encoder as it is: minutes on a CPU.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="S", help="Of splits and training.  [default: 0]")
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Settings (YAML).  [default: the paper's, or those for a frozen encoder]",
-)
+@config_option("Settings (YAML).  [default: the paper's, or those for a frozen encoder]")
 @no_cache_option
 @click.option("--overwrite", is_flag=True, help="Replace a router that stands in ROUTER.")
 @click.argument("overrides", nargs=-1, metavar="[--a.b=c ...]")

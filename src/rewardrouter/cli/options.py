@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 router_option = click.option(
     "--router",
@@ -18,6 +22,17 @@ router_option = click.option(
 
 no_cache_option = click.option("--no-cache", is_flag=True, help="Do not keep the encoder's vectors on disk.")
 """``--no-cache``, which a command gets as ``no_cache: bool``."""
+
+
+def config_option(help_text: str = "Settings (YAML).") -> Callable[[Function], Function]:
+    """Return ``--config FILE``, which a command gets as ``config_file: Path | None``."""
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=help_text,
+    )
 
 
 def names_of(rms: str | None) -> list[str] | None:

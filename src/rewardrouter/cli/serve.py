@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rewardrouter.cli.options import no_cache_option
+from rewardrouter.cli.options import config_option, no_cache_option
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import MissingDependencyError
 
@@ -32,13 +32,7 @@ _NEEDED = ("fastapi", "uvicorn", "prometheus_client", "jinja2")
     metavar="FOLDER",
     help="Where what is learnt is kept.  [default: gateway]",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Settings (YAML).",
-)
+@config_option()
 @no_cache_option
 @click.argument("overrides", nargs=-1, metavar="[--a.b=c ...]")
 def serve(

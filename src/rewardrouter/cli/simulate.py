@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewardrouter.cli.options import no_cache_option, router_option
+from rewardrouter.cli.options import config_option, no_cache_option, router_option
 from rewardrouter.cli.output import keep_inputs
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import UserError
@@ -45,13 +45,7 @@ if TYPE_CHECKING:
     metavar="P",
     help="Pairs whose texts the small policy first learns, e.g. those of the router.  [default: the stream's]",
 )
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Settings (YAML).",
-)
+@config_option()
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one per CPU core]"
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rewardrouter.cli.options import config_option
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import MissingDependencyError, UserError
 from rewardrouter.progress import progress
@@ -22,13 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("train", context_settings={"ignore_unknown_options": True})
-@click.option(
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Settings (YAML), such as examples/sandbox.yaml.",
-)
+@config_option("Settings (YAML), such as examples/sandbox.yaml.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run.")
 @click.option(
     "--resume", type=click.Path(path_type=Path, file_okay=False), metavar="RUN", help="Go on with a run."
