@@ -94,6 +94,11 @@ class RoutedAnnotator:
         return self._policy
 
     @property
+    def contexts(self) -> ContextSource:
+        """What the bandit sees of pairs."""
+        return self._contexts
+
+    @property
     def forgotten(self) -> int:
         """The labels whose outcomes never came and are not waited for any longer."""
         return self._pending.forgotten

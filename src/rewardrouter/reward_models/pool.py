@@ -62,6 +62,11 @@ class RewardModelPool:
         self._ledger = Ledger(self._models, prices or {})
 
     @property
+    def models(self) -> tuple[RewardModel, ...]:
+        """The RMs, in the order of the pool."""
+        return tuple(self._models.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names, in the order of the pool."""
         return tuple(self._models)

@@ -47,7 +47,7 @@ def assemble(pool: TapedPool, router: TapedRouter, untaped: PairScorer, config: 
     annotator = strategy.make(Bench(pool, router, config.policy_width or 1), config.seed)
     policy: BanditPolicy
     # Such a source is the router's h; the others are the encoder's features and the policy's embeddings.
-    if isinstance(annotator, RoutedAnnotator) and isinstance(annotator._contexts, KnowsItsPairs):
+    if isinstance(annotator, RoutedAnnotator) and isinstance(annotator.contexts, KnowsItsPairs):
         policy = annotator.policy
     else:
         policy = ThompsonSampler.with_prior(router.arms, router.prior_mean)

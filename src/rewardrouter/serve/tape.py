@@ -110,7 +110,7 @@ class TapedPool(RewardModelPool):
     """
 
     def __init__(self, pool: RewardModelPool, tape: Tape) -> None:
-        super().__init__(pool._models.values())
+        super().__init__(pool.models)
         self._pool, self._tape = pool, tape
         self.calls: dict[str, Calls] = {}
         self.scoring: set[str] = set()
