@@ -32,6 +32,10 @@ class CheckpointError(UserError):
     """A saved router or encoder that is missing, broken or does not fit."""
 
 
+class TrainingError(UserError, RuntimeError):
+    """Training that cannot go on: the policy diverged, or nobody labels its pairs."""
+
+
 class MissingDependencyError(UserError):
     """An optional package that is not installed; the message holds the install command."""
 

@@ -283,3 +283,18 @@ def test_a_comparison_is_checked_before_it_is_run(file: Path, tmp_path: Path) ->
     done("train", "--config", file, "--out", single, "--steps=1")
     assert "goes on with one run" in refused("train", "--resume", single, "--seeds", "2")
     assert "holds a single run" in refused("train", "--config", file, "--out", single, "--seeds", "2")
+
+
+def test_reward_models_that_never_answer_end_it_in_one_line(file: Path, tmp_path: Path) -> None:
+    arms = ("calculator", "courtesy", "brevity", "echo")
+    # Nobody listens on the discard port.
+    down = [
+        {"name": arm, "kind": "vllm", "url": "http://127.0.0.1:9", "model": "m", "tries": 1, "open_after": 1}
+        for arm in arms
+    ]
+    pool = tmp_path / "down.yaml"
+    pool.write_text(yaml.safe_dump({"rms": down}), encoding="utf-8")
+    words = ("train", "--config", file, "--out", tmp_path / "run", f"--annotator.pool={pool}", "--steps=8")
+    told = refused(*words)
+    assert "no pair got a label in 5 steps in a row; the first pair's reason: " in told
+    assert "http://127.0.0.1:9" in told

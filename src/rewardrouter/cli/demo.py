@@ -104,7 +104,7 @@ def _linked(folder: Path, link: Path) -> Path:
     if link.is_symlink():
         link.unlink()
     try:
-        link.symlink_to(folder, target_is_directory=True)
+        link.symlink_to(folder.resolve(), target_is_directory=True)
     except OSError:
         return folder
     return link

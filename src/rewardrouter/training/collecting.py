@@ -20,7 +20,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from rewardrouter.config.online import OnlineSettings
-from rewardrouter.errors import CheckpointError
+from rewardrouter.errors import CheckpointError, TrainingError
 from rewardrouter.files import write_text_atomically
 from rewardrouter.phases import Phase, measured, phase
 from rewardrouter.policies.scoring import ResponseScorer
@@ -116,7 +116,7 @@ class Collector:
 
         Raises
         ------
-        RuntimeError
+        TrainingError
             If no pair got a label in ``give_up_after`` steps in a row.
         """
         with measured("generate") as seconds:
@@ -195,7 +195,7 @@ class Collector:
                 if reasons
                 else "all responses to each prompt are equal"
             )
-            raise RuntimeError(f"no pair got a label in {self._without_labels} steps in a row; {said}")
+            raise TrainingError(f"no pair got a label in {self._without_labels} steps in a row; {said}")
 
     def _file(self, checkpoint: Path) -> Path:
         return checkpoint / f"sampled-ahead-{self._accelerator.process_index}.json"

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rewardrouter.annotators import Outcome
+from rewardrouter.errors import TrainingError
 from rewardrouter.phases import Phase
 from rewardrouter.policies.losses import PairLosses
 from rewardrouter.training.experience import Experience
@@ -39,7 +40,7 @@ class Step:
 
         Raises
         ------
-        RuntimeError
+        TrainingError
             If one is not finite: a step on it would destroy the policy.
         """
         numbers = zip(
@@ -51,7 +52,7 @@ class Step:
         )
         for decision, loss, swapped, margin in numbers:
             if not math.isfinite(loss):
-                raise RuntimeError(
+                raise TrainingError(
                     f"step {self.collected.labelling.step}: the loss of {decision} is {loss}. The policy has diverged:"
                     " go on from the last checkpoint with a lower learning rate"
                 )

@@ -160,10 +160,8 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         self._records = None
         if self.accelerator.is_main_process and annotator is not None:
             self._records = RunRecords(Path(args.output_dir), annotator, verifier)
-        self._keep, args.save_total_limit = (
-            args.save_total_limit,
-            None,
-        )  # only a complete one replaces another
+        # The loop removes none: only a complete checkpoint may replace another.
+        self._keep, args.save_total_limit = args.save_total_limit, None
         self.add_callback(Callbacks(self._before_update, self._finish_step, self._finish_checkpoint))
         self._step: Step | None = None
         self._unlogged: dict[str, list[float]] = defaultdict(list)
@@ -175,7 +173,7 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         ------
         CheckpointError
             If the checkpoint is not complete, or belongs to another annotator.
-        RuntimeError
+        TrainingError
             If no pair gets a label for ``online.give_up_after`` steps, or a loss is not finite.
         """
         run = Path(self.args.output_dir)
@@ -199,9 +197,8 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
             return list(batches)
 
         number = int(self.state.global_step) + 1
-        if number > int(
-            self.state.max_steps
-        ):  # gone on with from the last checkpoint, the loop would take a step more
+        # Gone on with from the last checkpoint, the loop would take a step more.
+        if number > int(self.state.max_steps):
             self.control.should_training_stop = True
             return [], None
         is_last = number >= int(self.state.max_steps)
@@ -224,8 +221,10 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
 
         Raises
         ------
+        TrainingError
+            If a pair's loss is not finite.
         RuntimeError
-            If a pair's loss is not finite, or the loss is asked for outside a training step.
+            If the loss is asked for outside a training step.
         """
         step = self._step
         if step is None or return_outputs:
