@@ -37,6 +37,11 @@ class Miniature:
         seeds, small = ("2", REPLAY) if name == "table3" else ("1", ROUTER)
         return done("reproduce", name, *self._words, "--seeds", seeds, *small, *more)
 
+    def unit(self, strategy: str, seed: str) -> Path:
+        """Return a unit's folder; strategies that read no policy are in another run."""
+        (found,) = self.folder.glob(f"replays/*/units/{strategy}/{seed}")
+        return found
+
     def cells(self, name: str) -> dict[str, dict[str, dict[str, Any]]]:
         found: dict[str, dict[str, dict[str, Any]]] = json.loads((self.folder / f"{name}.json").read_text())[
             "cells"
@@ -68,7 +73,6 @@ def test_a_replays_table_is_that_of_its_decisions(miniature: Miniature) -> None:
     cells = miniature.cells("table3")
     table = load_verdicts(miniature.verdicts).table
     human = {pair.id: "A" if code > 0 else "B" for pair, code in zip(table.pairs, table.labels, strict=True)}
-    (run,) = (miniature.folder / "replays").iterdir()
     for name, strategy in (
         ("BayesianRouter", "router"),
         ("LASER", "laser"),
@@ -76,10 +80,15 @@ def test_a_replays_table_is_that_of_its_decisions(miniature: Miniature) -> None:
     ):
         accuracies = []
         for seed in ("0", "1"):
-            with gzip.open(run / "units" / strategy / seed / "decisions.jsonl.gz", "rt") as lines:
+            with gzip.open(miniature.unit(strategy, seed) / "decisions.jsonl.gz", "rt") as lines:
                 kept = [row for row in map(json.loads, lines) if row["kept"]]
             accuracies.append(np.mean([row["label"] == human[row["pair"]] for row in kept]))
         assert cells[name]["accuracy"]["value"] == pytest.approx(100 * np.mean(accuracies))
+    runs = {
+        strategy: miniature.unit(strategy, "0").parents[2] for strategy in ("router", "laser", "majority")
+    }
+    assert runs["router"] == runs["laser"] != runs["majority"]
+    assert not (runs["majority"] / "inputs" / "policy").exists()
     assert cells["BayesianRouter"]["accuracy"]["paper"] == 88.2
     assert cells["random"]["accuracy"]["paper"] is None
     assert "pairs of rows stand in the paper's order" in (miniature.folder / "table3.md").read_text()
@@ -87,16 +96,17 @@ def test_a_replays_table_is_that_of_its_decisions(miniature: Miniature) -> None:
 
 def test_only_what_was_deleted_is_run_again(miniature: Miniature) -> None:
     miniature("table3")
-    before, (run,) = miniature.cells("table3"), (miniature.folder / "replays").iterdir()
+    before = miniature.cells("table3")
     again = miniature("table3")
     assert steps_run(again) == []
-    units = sorted(run.glob("units/*/*/decisions.jsonl.gz"))
+    units = sorted(miniature.folder.glob("replays/*/units/*/*/decisions.jsonl.gz"))
     times = {unit: unit.stat().st_mtime_ns for unit in units}
-    (run / "units" / "laser" / "1" / "metrics.jsonl").unlink()
+    deleted = miniature.unit("laser", "1")
+    (deleted / "metrics.jsonl").unlink()
     assert "to do  rewardrouter simulate" in miniature("table3", "--dry-run").out
     assert steps_run(miniature("table3")) == ["simulate"]
     changed = [unit for unit in units if unit.stat().st_mtime_ns != times[unit]]
-    assert changed == [run / "units" / "laser" / "1" / "decisions.jsonl.gz"]
+    assert changed == [deleted / "decisions.jsonl.gz"]
     assert miniature.cells("table3") == before
 
 

@@ -8,8 +8,10 @@ import random
 import shutil
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -18,12 +20,18 @@ from commands import done, refused, start
 
 from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.simulation.results import read_results
+from rewardrouter.verdicts import TIE, A, B
 
 SMALL = (
     "--batch_size=16", "--epochs=2", "--windows=4", "--checkpoint_every=3", "--policy.small.width=16",
     "--policy.small.vocabulary=300", "--policy.small.epochs=1", "--policy.max_response_tokens=24",
 )  # fmt: skip
-STRATEGIES = "router,without-offline,laser,light-advantage,neural-linear:every=2,random,single,oracle"
+# On so few held-out pairs the first is the router's choice alone; the second is not.
+CASCADES = ("router+cascade@1.35", "router+cascade@1.35:order=accuracy,keep_budget=True")
+STRATEGIES = ",".join(
+    ("router", "without-offline", "laser", "light-advantage", "neural-linear:every=2", "random", "single",
+     "oracle", *CASCADES)
+)  # fmt: skip
 
 
 def words(router: Path, quickstart: Path, out: Path, *more: str) -> list[str | Path]:
@@ -43,6 +51,10 @@ def finished(router: Path, quickstart: Path, tmp_path_factory: pytest.TempPathFa
     out = tmp_path_factory.mktemp("simulate") / "run"
     done(*words(router, quickstart, out, "--strategies", STRATEGIES, "--seeds", "2", "--workers", "1"))
     return out
+
+
+def folder_of(strategy: str) -> str:
+    return quote(strategy, safe="=,@+")
 
 
 def decisions(out: Path, strategy: str, seed: int) -> list[dict[str, Any]]:
@@ -65,7 +77,7 @@ def test_every_accuracy_can_be_recomputed_from_the_decisions_and_the_verdicts(
     for name, figures in results.strategies.items():
         per_seed = []
         for seed in results.seeds:
-            rows = decisions(finished, name.replace("/", "%2F").replace(":", "%3A"), seed)
+            rows = decisions(finished, folder_of(name), seed)
             assert len(rows) == 14 * 16
             counted = [row for row in rows if row["pair"] in kept]
             per_seed.append(np.mean([row["label"] == human[row["pair"]] for row in counted]))
@@ -90,6 +102,35 @@ def test_only_labels_of_an_rm_earn_rewards_and_train(finished: Path) -> None:
     first = [row for row in rows[:16] if row["label"]]
     assert {row["margin"] for row in first} == {0.0}
     assert first[0]["loss"] == pytest.approx(np.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CASCADES)
+def test_a_cascade_tells_all_whom_it_asked_and_labels_by_what_they_said(
+    finished: Path, router: Path, quickstart: Path, name: str
+) -> None:
+    results = read_results(finished)
+    table = load_verdicts(str(quickstart / "held_out.parquet"), results.arms).table
+    said = {
+        pair.id: dict(zip(table.rms, winners.tolist(), strict=True))
+        for pair, winners in zip(table.pairs, table.winners, strict=True)
+    }
+    rows = [row for seed in results.seeds for row in decisions(finished, folder_of(name), seed)]
+    figures = results.strategies[name]
+    assert figures.calls_per_pair == pytest.approx(np.mean([len(row["rms"]) for row in rows]))
+    calls = Counter(rm for row in rows for rm in row["rms"])
+    assert figures.calls_by_rm == pytest.approx({rm: n / len(results.seeds) for rm, n in calls.items()}, abs=1)
+    if name == CASCADES[1]:
+        assert figures.calls_per_pair == pytest.approx(1.35, abs=0.1)
+        assert sum(row["rm"] is None for row in rows) > 0.2 * len(rows)
+    for row in rows:
+        heard = [said[row["pair"]][rm] for rm in row["rms"]]
+        assert len(set(row["rms"])) == len(heard) >= 1
+        # Until an RM names a winner asking goes on; where none does there is no label.
+        winners = [code for code in heard if code in (A, B)]
+        assert winners or len(heard) == len(table.rms)
+        assert row["label"] is None if not winners else row["label"] in ("A", "B")
+        assert row["rm"] is None or winners == [A if row["label"] == "A" else B]
+    assert any(TIE in said[row["pair"]].values() for row in rows)
 
 
 def test_all_strategies_see_the_same_batches(finished: Path) -> None:
@@ -128,6 +169,32 @@ def test_seeds_and_strategies_can_be_added_and_nothing_else_changed(
     assert decisions(out, "router", 0) == before
 
 
+def test_without_a_policy_labels_are_the_same_and_who_needs_one_is_refused(
+    router: Path, quickstart: Path, finished: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    untrained = [word for word in words(router, quickstart, out) if not str(word).startswith("--policy.")]
+    line = refused(*untrained, "--policy", "none", "--strategies", "laser,random,router")
+    assert "--policy none: laser, router read the policy's losses or prompts" in line
+    assert not out.exists()
+    ended = done(
+        *untrained, "--policy", "none", "--strategies", "random,single", "--seeds", "1", "--workers", "1"
+    )
+    assert "No policy was trained" in ended.out
+    assert "1 seed\n" in ended.out
+    told = ("id", "label", "rm", "right")
+    single = next((out / "units").glob("single*")).name
+    for strategy in ("random", single):
+        trained, alone = decisions(finished, strategy, 0), decisions(out, strategy, 0)
+        assert [[row[key] for key in told] for row in alone] == [
+            [row[key] for key in told] for row in trained
+        ]
+    assert read_results(out).strategies["random"].policy_auc_end is None
+    page = tmp_path / "report.html"
+    done("report", out, "--out", page)
+    assert "What the policy learnt" not in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_figures(
     finished: Path, router: Path, quickstart: Path, tmp_path: Path
@@ -147,6 +214,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_figures(
     assert last.returncode == 0, errors
     expected, found = (json.loads((run / "results.json").read_text()) for run in (finished, out))
     assert without_times(found) == without_times(expected)
+    for name in map(folder_of, (*CASCADES, "router")):
+        assert decisions(out, name, 1) == decisions(finished, name, 1)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rewardrouter.config.replay import ReplayConfig
     from rewardrouter.simulation.results import ReplayFigures, ReplayResults
 
+NO_POLICY = "none"
+
 
 @click.command("simulate", context_settings={"ignore_unknown_options": True})
 @click.option(
@@ -38,7 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--policy",
     metavar="ID",
-    help="Causal LM that trains: hub id or folder.  [default: a small one, made here]",
+    help="Causal LM that trains: hub id or folder; none for strategies that do not learn from it, much sooner."
+    "  [default: a small one, made here]",
 )
 @click.option(
     "--policy-texts",
@@ -75,7 +78,7 @@ def simulate(
     """
     keep_inputs({"--out": out}, {"--verdicts": verdicts, "--router": folder})
     replay = _settings(config_file, overrides, policy)
-    if replay.policy.checkpoint is not None and policy_texts is not None:
+    if policy_texts is not None and (replay.policy is None or replay.policy.checkpoint is not None):
         raise UserError("--policy-texts: only the small policy learns from them; leave it out with --policy")
 
     from rewardrouter.config.run import RunConfig
@@ -84,13 +87,14 @@ def simulate(
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import BayesianRouter
     from rewardrouter.simulation.named import asked_for
-    from rewardrouter.simulation.replay import collect_results, make_inputs
+    from rewardrouter.simulation.replay import check_trained, collect_results, make_inputs
     from rewardrouter.simulation.run_folder import RunFolder, content_of
     from rewardrouter.simulation.workers import run_units
 
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache, show_progress=True)
     asked = asked_for(strategies, router.arms)
+    check_trained(replay, asked)
     loaded = load_verdicts(verdicts, router.arms)
     texts = None if policy_texts is None else load_pairs(policy_texts).pairs
     for line in loaded.report.lines():
@@ -123,11 +127,14 @@ def simulate(
 
 def as_text(results: ReplayResults) -> str:
     """Return the table that ``simulate`` prints."""
+    from rewardrouter.report.wording import count
+
     names = list(results.strategies)
     width = max(len("strategy"), *(len(name) for name in names))
     lines = [
         f"{results.n_pairs:,} pairs, {results.n_kept:,} of which some reward model gets right;"
-        f" {results.batches:,} batches of {results.batch_size} in {results.epochs} epochs, {len(results.seeds)} seeds",
+        f" {results.batches:,} batches of {results.batch_size} in {count(results.epochs, 'epoch')},"
+        f" {count(len(results.seeds), 'seed')}",
         *results.notes,
         "",
         f"{'strategy':<{width}}  accuracy  95 % of seeds   vs {results.reference:<22}  early   late  calls  reward AUC",
@@ -145,11 +152,15 @@ def _row(figures: ReplayFigures, several: bool) -> str:
         interval = f"{low:.3f} to {high:.3f}"
     if figures.difference is not None and figures.difference_interval is not None:
         below, above = figures.difference_interval
-        versus = f"{figures.difference:+.3f}" + (f" {below:+.3f},{above:+.3f}" if several else "")
+        versus = _signed(figures.difference) + (f" {_signed(below)},{_signed(above)}" if several else "")
     return (
         f"{figures.accuracy:>8.3f}  {interval:<14}  {versus:<25}  {_figure(figures.accuracy_early)}"
         f"  {_figure(figures.accuracy_late)}  {figures.calls_per_pair:>5.2f}  {_figure(figures.reward_auc):>10}"
     ).rstrip()
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"  # + 0.0: a negative zero is none
 
 
 def _figure(value: float | None) -> str:
@@ -163,8 +174,13 @@ def _settings(config_file: Path | None, overrides: tuple[str, ...], policy: str 
     from rewardrouter.config.replay import ReplayConfig
 
     check_overrides(overrides)
-    given = [*overrides, *([f"policy.checkpoint={json.dumps(policy)}"] if policy is not None else [])]
-    small = load_config(ReplayConfig, config_file, given).policy.checkpoint is None
+    given = list(overrides)
+    if policy == NO_POLICY:
+        given.append("policy=null")
+    elif policy is not None:
+        given.append(f"policy.checkpoint={json.dumps(policy)}")
+    found = load_config(ReplayConfig, config_file, given).policy
     # A policy that is given is trained as in the paper, the small one as suits it.
-    defaults = ReplayConfig() if small else ReplayConfig(policy=PolicyConfig())
+    paper = found is not None and found.checkpoint is not None
+    defaults = ReplayConfig(policy=PolicyConfig()) if paper else ReplayConfig()
     return load_config(ReplayConfig, config_file, given, defaults=defaults)

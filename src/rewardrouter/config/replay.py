@@ -29,8 +29,8 @@ class ReplayConfig(StrictModel):
     threads: int = Field(default=1, ge=1)
     """CPU threads of each process; with another number figures differ in the last digits."""
 
-    policy: PolicyConfig = Field(default_factory=small_policy_preset)
-    """The policy that trains on the labels."""
+    policy: PolicyConfig | None = Field(default_factory=small_policy_preset)
+    """The policy that trains on the labels; none where every strategy's labels are the same without."""
 
     def epochs_for(self, pairs: int) -> int:
         """Return how often a stream of so many pairs is passed."""

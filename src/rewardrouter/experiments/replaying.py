@@ -1,9 +1,11 @@
 """Tables of ``simulate`` (Tables 3, 6, 7): annotation accuracy of strategies in a replay with a policy that trains.
 
 All experiments of a folder share one run for each router and settings: a strategy that another table ran is not run
-again. A figure is the mean over seeds of the accuracy on pairs that some reward model gets right, from the counts of
-every batch; intervals are Student's over seeds, on the same pairs. Under ``shift`` each domain in turn is streamed past
-a router that was fitted to the others.
+again. Strategies whose labels do not depend on the policy are run without one, in a run of their own.
+
+A figure is the mean over seeds of the accuracy on pairs that some reward model gets right, from the counts of every
+batch; intervals are Student's over seeds, on the same pairs. Under ``shift`` each domain in turn is streamed past a
+router that was fitted to the others.
 """
 
 from __future__ import annotations
@@ -35,7 +37,12 @@ class Replays:
         self, config: ExperimentConfig, material: Material, choices: Choices, seeds: Sequence[int]
     ) -> None:
         self._config, self._material, self._choices, self._seeds = config, material, choices, seeds
-        self._settings = (*config.settings.at(material.scale), *choices.simulate)
+        settings = (*config.settings.at(material.scale), *choices.simulate)
+        self._settings = {
+            True: settings,
+            False: tuple(one for one in settings if not one.startswith("policy.")),
+        }
+        """Of runs that train a policy, and of those that do not."""
 
     def steps(self) -> list[Step]:
         """Return all steps, in order."""
@@ -47,7 +54,9 @@ class Replays:
             names = list(dict.fromkeys(name for row in own for name in self._names(row)))
             for column in self._config.columns:
                 for split in self._splits(column):
-                    found += self._replay(variant, names, split)
+                    for trained in (True, False):
+                        some = [name for name in names if self._trained(name) == trained]
+                        found += self._replay(variant, some, split, trained) if some else []
         return found
 
     def observed(self) -> dict[str, dict[str, Observed]]:
@@ -64,15 +73,22 @@ class Replays:
         """Return what is fitted and streamed for a column; the pairs of all splits are counted together."""
         return self._material.columns["ood"] if column == "shift" else (self._material.replay,)
 
-    def _replay(self, variant: Variant, names: Sequence[str], split: Split) -> list[Step]:
+    def _trained(self, name: str) -> bool:
+        """Return whether a strategy needs a policy that trains on its labels."""
+        return strategy_of(name, self._material.rms).reads_policy
+
+    def _replay(self, variant: Variant, names: Sequence[str], split: Split, trained: bool) -> list[Step]:
         material, choices = self._material, self._choices
         router = router_of(variant, split.fit, ROUTER_SEED, material, choices)
-        run = self._run(variant, split)
+        run = self._run(variant, split, trained)
         words: list[str | Path] = ["simulate", "--verdicts", choices.file_of(split.held_out),
-                                   "--router", router.folder, *material.simulate]  # fmt: skip
-        words += ["--policy-texts", choices.file_of(split.fit)] if material.policy_reads_fit else []
+                                   "--router", router.folder]  # fmt: skip
+        words += material.simulate if trained else ["--policy", "none"]
+        words += (
+            ["--policy-texts", choices.file_of(split.fit)] if trained and material.policy_reads_fit else []
+        )
         words += ["--out", run, "--strategies", ",".join(names), "--seeds", str(len(self._seeds)),
-                  *settings_words(self._settings)]  # fmt: skip
+                  *settings_words(self._settings[trained])]  # fmt: skip
         words += [] if choices.workers is None else ["--workers", str(choices.workers)]
         units = [
             Unit(unit_folder(run, name, seed), _UNIT_FILES, mark=_UNIT_FILES[0])
@@ -92,7 +108,7 @@ class Replays:
         return [strategy_of(row.strategy, rms).name]
 
     def _accuracy(self, variant: Variant, name: str, column: str) -> Observed:
-        runs = [self._run(variant, split) for split in self._splits(column)]
+        runs = [self._run(variant, split, self._trained(name)) for split in self._splits(column)]
         accuracies = []
         for seed in self._seeds:
             batches = [batch for run in runs for batch in UnitFiles(unit_folder(run, name, seed)).metrics()]
@@ -102,7 +118,8 @@ class Replays:
     def _variant(self, row: ExperimentRow) -> Variant:
         return Variant.of(row, self._config, self._material, self._choices)
 
-    def _run(self, variant: Variant, split: Split) -> Path:
+    def _run(self, variant: Variant, split: Split, trained: bool) -> Path:
         router = router_of(variant, split.fit, ROUTER_SEED, self._material, self._choices).folder
-        key = key_of(router.parent.name, split.held_out, self._material.simulate, self._settings)
+        policy = self._material.simulate if trained else "no policy"
+        key = key_of(router.parent.name, split.held_out, policy, self._settings[trained])
         return self._choices.out / "replays" / f"{router.parent.name}-{key}"

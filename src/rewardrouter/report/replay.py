@@ -38,7 +38,8 @@ class ReplaySection:
     domains: Table
     failures: Sequence[NamedFailure]
     figures: Sequence[Figure]
-    policy: Table
+    policy: Table | None
+    """What the policy learnt; ``None`` where none was trained."""
     seconds: Table
 
 
@@ -50,6 +51,7 @@ def replay_section(anchor: str, name: str, results: ReplayResults) -> ReplaySect
         "beliefs": figures.belief_figure,
         "reliability": figures.reliability_figure,
     }
+    trained = any(one.policy_auc_end is not None for one in results.strategies.values())
     drawn = [function(results, f"{anchor}-{what}") for what, function in make.items()]
     return ReplaySection(
         anchor=anchor,
@@ -67,7 +69,7 @@ def replay_section(anchor: str, name: str, results: ReplayResults) -> ReplaySect
             for failure in results.strategies[strategy].failures
         ],
         figures=[figure for figure in drawn if figure is not None],
-        policy=tables.policy_table(results),
+        policy=tables.policy_table(results) if trained else None,
         seconds=tables.seconds_table(results),
     )
 

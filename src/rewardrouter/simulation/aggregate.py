@@ -51,12 +51,11 @@ def figures(own: StrategyRecords, reference: StrategyRecords, windows: int) -> R
     late_shares = [_shares([unit[batch] for batch in last]) for unit in own.metrics]
     pairs, units = own.total("pairs"), len(own.metrics)
     calls = sum((Counter(batch["calls"]) for unit in own.metrics for batch in unit), Counter[str]())
-    aucs = [summary["reward_auc"] for summary in own.summaries if summary["reward_auc"] is not None]
     return ReplayFigures(
         accuracy=overall.mean,
         accuracy_std=overall.std,
         accuracy_interval=_share(overall),
-        accuracy_all=_mean(own, "accuracy_all"),
+        accuracy_all=float(np.mean([summary["accuracy_all"] for summary in own.summaries])),
         coverage=own.total("labelled") / pairs,
         calls_per_pair=sum(calls.values()) / pairs,
         by_domain=_by_domain(own.summaries),
@@ -67,11 +66,11 @@ def figures(own: StrategyRecords, reference: StrategyRecords, windows: int) -> R
         difference_se=None if is_reference else difference.se,
         accuracy_early=_known(per_quarter[:, 0].mean()),
         accuracy_late=_known(per_quarter[:, 3].mean()),
-        reward_auc=float(np.mean(aucs)) if aucs else None,
-        policy_auc_start=_mean(own, "policy_auc_start"),
-        policy_auc_end=_mean(own, "policy_auc_end"),
-        likelihood_auc_start=_mean(own, "likelihood_auc_start"),
-        likelihood_auc_end=_mean(own, "likelihood_auc_end"),
+        reward_auc=_mean_known(own, "reward_auc"),
+        policy_auc_start=_mean_known(own, "policy_auc_start"),
+        policy_auc_end=_mean_known(own, "policy_auc_end"),
+        likelihood_auc_start=_mean_known(own, "likelihood_auc_start"),
+        likelihood_auc_end=_mean_known(own, "likelihood_auc_end"),
         arm_share=_shares([batch for unit in own.metrics for batch in unit]),
         curves=_curves(own, windows),
         failures=failures(per_quarter, late_shares, routes=own.strategy.routes, learns=own.strategy.learns),
@@ -91,8 +90,10 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _mean(own: StrategyRecords, key: str) -> float:
-    return float(np.mean([summary[key] for summary in own.summaries]))
+def _mean_known(own: StrategyRecords, key: str) -> float | None:
+    """Return the mean over the seeds that have the figure."""
+    given = [summary[key] for summary in own.summaries if summary.get(key) is not None]
+    return float(np.mean(given)) if given else None
 
 
 def _shares(batches: Sequence[dict[str, Any]]) -> dict[str, float]:

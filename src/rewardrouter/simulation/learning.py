@@ -76,6 +76,13 @@ def _reward(name: str, bench: Bench, seed: int) -> Reward | None:
     return None
 
 
+def reads_losses(given: StrictModel) -> bool:
+    """Return whether a strategy that learns, with these settings, learns from the policy's losses."""
+    if not isinstance(given, RouterSettings | WithoutOfflineSettings):
+        return True
+    return not {"loss", "shuffled"}.isdisjoint(given.reward.split("+"))
+
+
 def _observer(given: RouterSettings | WithoutOfflineSettings, bench: Bench, seed: int) -> Observer | None:
     kinds: list[Kind] = [kind for kind in KINDS if kind in given.reward.split("+")]
     if not kinds or kinds == ["loss"]:

@@ -12,7 +12,7 @@ from rewardrouter.annotators import Annotator
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.simulation.asked import canonical, settings_of
 from rewardrouter.simulation.beyond import BEYOND, beyond
-from rewardrouter.simulation.learning import LEARNING, Bench
+from rewardrouter.simulation.learning import LEARNING, Bench, reads_losses
 from rewardrouter.simulation.strategies import strategies
 
 
@@ -21,7 +21,8 @@ class Strategy:
     """One strategy, as asked for: ``make`` returns a new annotator for a seed.
 
     ``reads_prompts``: it routes on the policy's embeddings of the prompts. ``routes``: it chooses among RMs.
-    ``learns``: outcomes change what it does.
+    ``learns``: outcomes change what it does. ``reads_losses``: they do by the policy's losses, not only by what is
+    known of the labels.
     """
 
     name: str
@@ -29,6 +30,12 @@ class Strategy:
     reads_prompts: bool = False
     routes: bool = True
     learns: bool = True
+    reads_losses: bool = False
+
+    @property
+    def reads_policy(self) -> bool:
+        """Whether its labels depend on the policy that trains on them."""
+        return self.reads_prompts or self.reads_losses
 
 
 PAPER = (
@@ -65,7 +72,11 @@ def strategy_of(text: str, arms: Sequence[str]) -> Strategy:
     """
     if (found := beyond(text)) is not None:
         whole, make_beyond = found
-        return Strategy(whole, lambda bench, seed: make_beyond(bench.pool, bench.scores, seed), learns=False)
+        return Strategy(
+            whole,
+            lambda bench, seed: make_beyond(bench.pool, bench.scores, seed),
+            learns=False,
+        )
     name, _, given = text.partition(":")
     if name in LEARNING:
         settings_class, make = LEARNING[name]
@@ -74,6 +85,7 @@ def strategy_of(text: str, arms: Sequence[str]) -> Strategy:
             canonical(name, settings),
             lambda bench, seed: make(bench, settings, seed),
             reads_prompts=name == "laser",
+            reads_losses=reads_losses(settings),
         )
     known = _fixed_names(arms)
     if name not in known:

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import torch
 
+from rewardrouter.config.policy import PolicyConfig
+from rewardrouter.config.replay import ReplayConfig
 from rewardrouter.datasets.verdict_tables import load_verdicts
-from rewardrouter.errors import DataError
+from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.policies import PreferencePolicy, PreparedPairs, small_policy
 from rewardrouter.reward_models import recorded_pool
 from rewardrouter.router import BayesianRouter
 from rewardrouter.router.problems import known_lines
 from rewardrouter.simulation.aggregate import StrategyRecords, figures
+from rewardrouter.simulation.learner import Learner
 from rewardrouter.simulation.learning import Bench
 from rewardrouter.simulation.named import Strategy
 from rewardrouter.simulation.reliability import reliability
@@ -32,6 +35,22 @@ from rewardrouter.verdicts import VerdictTable
 
 PRETRAINING_SEED = 0
 """Of the small policy's first training: all seeds of a run begin with the same policy."""
+
+
+def check_trained(config: ReplayConfig, strategies: Sequence[Strategy]) -> None:
+    """Refuse strategies that learn from a policy where none is trained.
+
+    Raises
+    ------
+    ConfigError
+        If there are any.
+    """
+    readers = [one.name for one in strategies if one.reads_policy]
+    if config.policy is None and readers:
+        raise ConfigError(
+            f"--policy none: {', '.join(readers)} {'reads' if len(readers) == 1 else 'read'} the policy's losses or"
+            " prompts, and would learn nothing; leave --policy out, or these strategies"
+        )
 
 
 def make_inputs(
@@ -63,19 +82,26 @@ def make_inputs(
     if not run.scores.exists():
         KnownScores.of(router, table.pairs, run.config.replay.batch_size).save(run.scores)
     settings = run.config.replay.policy
-    if settings.checkpoint is None:
-        small_policy(policy_pairs, settings.small, run.policy, seed=PRETRAINING_SEED)
-    policy = _policy(run)
-    if not run.prepared.exists():
-        policy.prepare(table.pairs).save(run.prepared)
-    bench = bench_of(run, table, policy.width)
+    if settings is not None:
+        if settings.checkpoint is None:
+            small_policy(policy_pairs, settings.small, run.policy, seed=PRETRAINING_SEED)
+        if not run.prepared.exists():
+            _policy(run, settings).prepare(table.pairs).save(run.prepared)
+    bench = bench_of(run, table, learner_of(run))
     for strategy in strategies:
         strategy.make(bench, 0)
 
 
-def bench_of(run: RunFolder, table: VerdictTable, policy_width: int) -> Bench:
+def learner_of(run: RunFolder) -> Learner | None:
+    """Return the policy of a run whose inputs are there; ``None`` where it trains none."""
+    settings = run.config.replay.policy
+    return None if settings is None else Learner(_policy(run, settings), PreparedPairs.load(run.prepared))
+
+
+def bench_of(run: RunFolder, table: VerdictTable, learner: Learner | None) -> Bench:
     """Return what strategies are made of."""
-    return Bench(recorded_pool(table), KnownScores.load(run.scores, table.pairs), policy_width, table)
+    width = 1 if learner is None else learner.width
+    return Bench(recorded_pool(table), KnownScores.load(run.scores, table.pairs), width, table)
 
 
 class Units:
@@ -85,9 +111,8 @@ class Units:
         torch.set_num_threads(run.config.replay.threads)
         self._run, self._replay = run, run.config.replay
         table = load_verdicts(run.config.verdicts, run.config.rms).table
-        self._policy = _policy(run)
-        self._prepared = PreparedPairs.load(run.prepared)
-        self._table, self._bench = table, bench_of(run, table, self._policy.width)
+        self._learner = learner_of(run)
+        self._table, self._bench = table, bench_of(run, table, self._learner)
 
     def run(self, strategy: Strategy, seed: int) -> Iterator[int]:
         """Run a unit that is not finished, or go on with it; yield the batches done so far, after each."""
@@ -98,8 +123,7 @@ class Units:
             strategy,
             strategy.make(self._bench, seed),
             seed,
-            self._policy,
-            self._prepared,
+            self._learner,
             batches,
             self._run.unit(strategy.name, seed),
             self._replay.checkpoint_every,
@@ -131,7 +155,7 @@ def collect_results(
         batch_size=min(replay.batch_size, len(table)),
         epochs=epochs,
         arms=list(table.rms),
-        policy=replay.policy.checkpoint or "a small causal LM made for this run",
+        policy=_described(replay.policy),
         verdicts=Path(run.config.verdicts).name,
         notes=_notes(run, table, router),
         encode_seconds=known.encode_seconds,
@@ -147,6 +171,8 @@ def _notes(run: RunFolder, table: VerdictTable, router: BayesianRouter) -> list[
     epochs = replay.epochs_for(len(table))
     if epochs > 1:
         notes.append(f"The stream is short: it is passed {epochs} times, each time in another order.")
+    if replay.policy is None:
+        return [*notes, "No policy was trained: the labels of these strategies do not depend on one."]
     if replay.policy.checkpoint is None:
         texts = run.config.policy_texts
         source = "the stream's own pairs" if texts is None else Path(texts).name
@@ -157,8 +183,13 @@ def _notes(run: RunFolder, table: VerdictTable, router: BayesianRouter) -> list[
     return notes
 
 
-def _policy(run: RunFolder) -> PreferencePolicy:
-    policy = run.config.replay.policy
+def _described(policy: PolicyConfig | None) -> str:
+    if policy is None:
+        return "none"
+    return policy.checkpoint or "a small causal LM made for this run"
+
+
+def _policy(run: RunFolder, policy: PolicyConfig) -> PreferencePolicy:
     if policy.checkpoint is None:
         policy = policy.model_copy(update={"checkpoint": str(run.policy)})
     return PreferencePolicy.from_config(policy, seed=PRETRAINING_SEED)

@@ -70,8 +70,8 @@ class ReplayFigures(Figures):
     last quarter of the batches, ``None`` where there are too few. ``reward_auc`` is the probability that the bandit
     reward of a right label exceeds that of a wrong one, ``None`` where none was given. ``policy_auc_start`` and
     ``policy_auc_end`` are the same of the policy's implicit reward margin for the truth, over all pairs of the stream;
-    ``likelihood_auc_start`` and ``likelihood_auc_end`` of its mean log-likelihood per token. ``seconds`` are the median
-    seconds per batch of each phase.
+    ``likelihood_auc_start`` and ``likelihood_auc_end`` of its mean log-likelihood per token; all ``None`` where no
+    policy was trained. ``seconds`` are the median seconds per batch of each phase.
     """
 
     accuracy: Share
@@ -89,10 +89,10 @@ class ReplayFigures(Figures):
     accuracy_early: Share | None
     accuracy_late: Share | None
     reward_auc: Share | None
-    policy_auc_start: Share
-    policy_auc_end: Share
-    likelihood_auc_start: Share
-    likelihood_auc_end: Share
+    policy_auc_start: Share | None
+    policy_auc_end: Share | None
+    likelihood_auc_start: Share | None
+    likelihood_auc_end: Share | None
     arm_share: dict[str, Share]
     curves: Curves
     failures: list[Failure]

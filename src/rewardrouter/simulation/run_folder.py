@@ -25,7 +25,14 @@ from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.simulation.stream import digest_of
 from rewardrouter.verdicts import VerdictTable
 
-_ROUTER_FILES = ("config.json", "model.safetensors", "arms.json")
+_ROUTER_FILES = (
+    "config.json",
+    "model.safetensors",
+    "arms.json",
+    "held_out.safetensors",
+    "contexts.safetensors",
+)
+"""Of a router, what a replay reads; the last two are not in every router."""
 
 
 def unit_folder(run: Path, strategy: str, seed: int) -> Path:
@@ -100,8 +107,8 @@ def content_of(
 ) -> RunContent:
     """Return the digests of a stream, of the router in a folder and of the small policy's texts."""
     fitted = hashlib.sha256()
-    for name in _ROUTER_FILES:
-        fitted.update((router / name).read_bytes())
+    for file in (router / name for name in _ROUTER_FILES):
+        fitted.update(file.read_bytes() if file.exists() else b"")
     return RunContent(
         verdicts=table_digest(table),
         router=fitted.hexdigest()[:16],

@@ -2,6 +2,7 @@
 
 Each batch: the strategy labels it, the policy takes one step on the labels, the strategy is told each pair's loss.
 Labels that are missing train nothing and are counted. Whether a label is right is noted beside it and told to nobody.
+Without a policy the strategy is told which labels were used, and no loss.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from rewardrouter.annotators import Annotation, Annotator, Outcome, StepContext
 from rewardrouter.annotators.routed import RoutedAnnotator
-from rewardrouter.policies import PreferencePolicy, PreparedPairs
+from rewardrouter.simulation.learner import NOT_TRAINED, Learner
 from rewardrouter.simulation.measures import auc
 from rewardrouter.simulation.named import Strategy
 from rewardrouter.simulation.records import UnitFiles
@@ -37,8 +38,8 @@ class Unit:
         The stream.
     strategy, annotator, seed
         What is run; a new annotator.
-    policy, prepared
-        The policy, set back to its start by this, and the stream's pairs prepared for it.
+    learner
+        The policy on the stream's pairs, set back to its start by this; ``None``: nothing is trained.
     batches
         The rows of the stream in every batch.
     files
@@ -53,20 +54,20 @@ class Unit:
         strategy: Strategy,
         annotator: Annotator,
         seed: int,
-        policy: PreferencePolicy,
-        prepared: PreparedPairs,
+        learner: Learner | None,
         batches: Sequence[npt.NDArray[np.int64]],
         files: UnitFiles,
         checkpoint_every: int,
     ) -> None:
         self._table, self._strategy, self._annotator, self._seed = table, strategy, annotator, seed
-        self._policy, self._prepared, self._batches = policy, prepared, batches
+        self._learner, self._batches = learner, batches
         self._files, self._checkpoint_every = files, checkpoint_every
         self._kept = table.kept
 
     def run(self) -> Iterator[int]:
         """Run, or go on; yield the number of batches done so far, after each."""
-        self._policy.reset(self._seed)
+        if self._learner is not None:
+            self._learner.reset(self._seed)
         before = self._aucs()
         start = self._resume()
         yield start
@@ -82,28 +83,32 @@ class Unit:
         rows = self._batches[number]
         pairs = [self._table.pairs[row] for row in rows]
         embeddings = None
-        if self._strategy.reads_prompts:
-            embeddings = self._policy.prompt_embeddings(self._prepared, rows)
+        if self._strategy.reads_prompts and self._learner is not None:
+            embeddings = self._learner.prompt_embeddings(rows)
         began = time.perf_counter()
         annotations = self._annotator.annotate(pairs, StepContext(f"{number:05d}", number, embeddings))
         routed = time.perf_counter()
-        labelled = np.array([a.label is not None for a in annotations])
-        codes = np.array([winner_code(a.label) for a in annotations], np.int8)
-        weights = np.array([a.weight for a in annotations])
-        outcomes: dict[str, Outcome] = {}
-        if labelled.any():
-            found = self._policy.train_step(
-                self._prepared, rows[labelled], codes[labelled], weights[labelled]
-            )
-            ids = [a.decision_id for a in annotations if a.label is not None]
-            won_by = found.margins * codes[labelled]
-            numbers = zip(found.losses, found.swapped_losses, won_by, strict=True)
-            outcomes = {one: Outcome(*map(float, given)) for one, given in zip(ids, numbers, strict=True)}
+        labelled = [(row, one) for row, one in zip(rows, annotations, strict=True) if one.label is not None]
+        outcomes = self._outcomes(labelled)
         trained = time.perf_counter()
         self._annotator.observe(outcomes)
         observed = time.perf_counter()
         seconds = {"route": routed - began, "policy": trained - routed, "update": observed - trained}
+        if self._learner is None:
+            del seconds["policy"]
         self._record(number, rows, annotations, outcomes, seconds)
+
+    def _outcomes(self, labelled: Sequence[tuple[np.int64, Annotation]]) -> dict[str, Outcome]:
+        """Train on the labels; return what the strategy is told of each decision."""
+        if not labelled:
+            return {}
+        rows, annotations = zip(*labelled, strict=True)
+        found = (
+            [NOT_TRAINED] * len(annotations)
+            if self._learner is None
+            else self._learner.train(np.array(rows), annotations)
+        )
+        return {one.decision_id: outcome for one, outcome in zip(annotations, found, strict=True)}
 
     def _record(
         self,
@@ -156,8 +161,10 @@ class Unit:
 
     def _save(self, done: int) -> None:
         own = {"done": done, "lengths": self._files.lengths()}
-        state = State.joined(own, policy=self._policy.state_dict(), annotator=self._annotator.state_dict())
-        save_state(state, self._files.checkpoint)
+        parts = {"annotator": self._annotator.state_dict()}
+        if self._learner is not None:
+            parts["policy"] = self._learner.state_dict()
+        save_state(State.joined(own, **parts), self._files.checkpoint)
 
     def _resume(self) -> int:
         if not self._files.checkpoint.exists():
@@ -165,20 +172,14 @@ class Unit:
             return 0
         state = load_state(self._files.checkpoint)
         self._files.begin(state.value("lengths", dict))
-        self._policy.load_state_dict(state.part("policy"))
+        if self._learner is not None:
+            self._learner.load_state_dict(state.part("policy"))
         self._annotator.load_state_dict(state.part("annotator"))
         return int(state.value("done", int))
 
     def _aucs(self) -> dict[str, float]:
-        """Return how well the policy tells the better response, by its margin and by its likelihood."""
-        likelihoods = self._policy.log_likelihoods(self._prepared)
-        judged = {
-            "policy_auc": self._policy.margins(self._prepared),
-            "likelihood_auc": likelihoods[:, 0] - likelihoods[:, 1],
-        }
-        truth = self._table.labels > 0
-        found = {name: auc(scores, truth) for name, scores in judged.items()}
-        return {name: 0.5 if value is None else value for name, value in found.items()}
+        """Return how well the policy tells the better response; nothing without one."""
+        return {} if self._learner is None else self._learner.aucs(self._table.labels > 0)
 
     def _summary(self, before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
         """Return the unit's figures; those over pairs are of its decisions."""
