@@ -154,3 +154,33 @@ def test_what_is_asked_again_after_a_tie_counts_in_the_budget():
     cheapest = single_call_price(model, held_out, costs, 1.0)
     assert cheapest == single_call_price(model, held_out, costs, 2.9)  # 1 + 4 / 2 is the least there is
     assert 0.0 < single_call_price(model, held_out, costs, 3.3) < cheapest
+
+
+def test_a_plan_asks_nobody_who_joined_later():
+    zeros = np.zeros(len(HELD_OUT))
+    more = HELD_OUT.with_arm(zeros + 9.0, zeros + 5.0)  # best scored everywhere, and never heard
+    calls = Costs.of_calls(N + 1)
+    found = trace(more, calls)
+    assert found.cost.max() == N
+    np.testing.assert_array_equal(found.alone, TRACE.alone)
+    assert best_plan(lambda price: trace(more, calls, price), calls, 10.0).cost == N
+    model = EvidenceModel.fit(more)
+    cheap = Costs(np.array([1.0, 2.0, 3.0, 1.0]))
+    # The new RM, cheap and best scored, would be within any budget, were it asked.
+    assert single_call_price(model, more, cheap, 1.2) > 0.0
+
+
+def test_pairs_that_only_a_newcomer_judged_plan_nothing():
+    later = dataclasses.replace(held_out_of(50, N + 1, 3), digests=np.arange(1, 51))
+    later.winners[:, :N] = 0
+    zeros = np.zeros(len(HELD_OUT))
+    more = HELD_OUT.with_arm(zeros, zeros)
+    assert len(trace(more.with_later(later), Costs.of_calls(N + 1)).cost) == len(HELD_OUT)
+
+
+def test_without_held_out_pairs_nothing_is_planned():
+    nothing = HELD_OUT.select(np.zeros(len(HELD_OUT), np.bool_))
+    with pytest.raises(ConfigError, match="no held-out pairs"):
+        planned(CALLS, 1.5, nothing)
+    with pytest.raises(ConfigError, match="no held-out pairs"):
+        single_call_price(EvidenceModel.fit(nothing), nothing, CALLS, 1.5)

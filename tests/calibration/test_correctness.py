@@ -9,6 +9,7 @@ import pytest
 from held_out_rows import held_out_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from rewardrouter.calibration import Correctness
 from rewardrouter.calibration.reliability import calibration_error
@@ -92,3 +93,16 @@ def test_without_any_verdict_the_classification_head_is_believed():
     model = Correctness.fit(dataclasses.replace(held_out, winners=np.zeros((20, 2), np.int64)))
     beliefs = held_out.signals.beliefs
     np.testing.assert_allclose(model.logits(held_out.margins, beliefs), beliefs, atol=1e-8)
+
+
+def test_before_it_answers_the_mean_over_its_typical_margins_is_expected():
+    held_out = held_out_of(400, 3)
+    margins = held_out.margins.copy()
+    margins[:, 2] = np.nan  # a judge
+    model = Correctness.fit(dataclasses.replace(held_out, margins=margins))
+    beliefs = held_out.signals.beliefs
+    expected = model.expected(beliefs)
+    said = expit(model.logits(margins, beliefs))
+    np.testing.assert_allclose(expected[:, 2], said[:, 2])
+    for n in range(2):
+        assert expected[:, n].mean() == pytest.approx(said[:, n].mean(), abs=0.02)

@@ -14,7 +14,7 @@ from rewardrouter.state import State, load_state, save_state
 
 
 def assert_same(one: HeldOut, other: HeldOut) -> None:
-    for name in ("winners", "margins", "labels", "folds"):
+    for name in ("winners", "margins", "labels", "folds", "later"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     for name in ("scores", "beliefs", "reading"):
         np.testing.assert_array_equal(getattr(one.signals, name), getattr(other.signals, name))
@@ -89,3 +89,62 @@ def test_a_sample_is_drawn_by_its_seed_without_repetition():
     assert len(one) == 40
     assert len(np.unique(one.signals.scores[:, 0])) == 40
     assert not np.array_equal(one.signals.scores, other.signals.scores)
+
+
+def joined(n_pairs: int, n_rms: int, seed: int, first: int = 1) -> HeldOut:
+    """Pairs that came with the last of the RMs."""
+    return dataclasses.replace(held_out_of(n_pairs, n_rms, seed), digests=np.arange(first, first + n_pairs))
+
+
+def test_pairs_that_come_later_are_kept_with_their_names(tmp_path):
+    before = held_out_of(20, 2).with_arm(np.zeros(20), np.ones(20))
+    later = joined(8, 3, 1)
+    whole = before.with_later(later)
+    assert_same(whole.select(np.arange(20)), before)
+    assert_same(whole.select(np.arange(20, 28)), later)
+    save_state(whole.state(), tmp_path / "held_out.safetensors")
+    assert_same(HeldOut.from_state(load_state(tmp_path / "held_out.safetensors"), 3), whole)
+
+
+def test_a_pair_that_comes_again_gains_what_it_lacked():
+    later = joined(6, 3, 1)
+    winners = later.winners.copy()
+    winners[:, 0] = 0
+    first = held_out_of(10, 2).with_arm(np.zeros(10), np.zeros(10))
+    first = first.with_later(dataclasses.replace(later, winners=winners)).with_arm(np.zeros(16), np.zeros(16))
+    again = joined(9, 4, 2, first=4)  # three of them are known
+    both = first.with_later(again)
+    assert len(both) == 16 + 6
+    for row, source in ((13, 0), (14, 1), (15, 2)):
+        assert both.winners[row, 0] == again.winners[source, 0]
+        assert both.winners[row, 1] == later.winners[row - 10, 1]
+        assert both.margins[row, 1] == later.margins[row - 10, 1]
+        np.testing.assert_array_equal(both.signals.scores[row, :3], later.signals.scores[row - 10])
+        assert both.signals.scores[row, 3] == again.signals.scores[source, 3]
+        assert both.signals.beliefs[row, 3] == again.signals.beliefs[source, 3]
+        assert both.labels[row] == later.labels[row - 10]
+
+
+def test_who_can_have_been_asked():
+    """Whoever joined later was not asked of the fit's pairs; of later pairs, verdicts alone are known."""
+    fit = held_out_of(10, 2)
+    fit.winners[3, 0] = 0
+    later = joined(4, 3, 1)
+    later.winners[1, 0] = 0
+    whole = fit.with_arm(np.zeros(10), np.zeros(10)).with_later(later)
+    assert fit.asked.all()
+    assert whole.asked[:10].tolist() == [[True, True, False]] * 10
+    assert whole.asked[10:].tolist() == [[True] * 3, [False, True, True], [True] * 3, [True] * 3]
+    assert whole.plannable.all()
+    later.winners[2, :2] = 0
+    assert np.flatnonzero(~fit.with_arm(np.zeros(10), np.zeros(10)).with_later(later).plannable).tolist() == [
+        12
+    ]
+
+
+def test_who_leaves_takes_the_pairs_along_that_only_it_judged():
+    later = joined(4, 3, 1)
+    later.winners[:2, :2] = 0
+    whole = held_out_of(10, 2).with_arm(np.zeros(10), np.zeros(10)).with_later(later)
+    assert_same(whole.arms([0, 1]).select(np.arange(10)), held_out_of(10, 2))
+    assert whole.arms([0, 1]).later.tolist() == [0] * 10 + [3, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -21,10 +22,23 @@ def test_one_leaves_and_comes_again_with_its_verdicts(router: Path, quickstart: 
     assert list(listed(smaller)) == [name for name in before if name != "courtesy"]
     verdicts = quickstart / "verdicts.parquet"
     said = done("arms", "add", "courtesy", "--router", smaller, "--verdicts", verdicts, "--out", whole).out
-    assert "added with" in said
+    assert "added with 199 labelled pairs, 0 of them new to the router" in said
     arm = listed(whole)["courtesy"]
     assert {**arm, "joined": None} == {**before["courtesy"], "joined": None}
     assert listed(router) == before
+
+
+def test_labelled_pairs_that_are_new_to_the_router_calibrate_it(
+    router: Path, quickstart: Path, tmp_path: Path
+) -> None:
+    smaller, whole = tmp_path / "smaller", tmp_path / "whole"
+    done("arms", "remove", "courtesy", "--router", router, "--out", smaller)
+    words = ("--router", smaller, "--verdicts", quickstart / "held_out.parquet", "--out", whole)
+    said = done("arms", "add", "courtesy", *words).out
+    (n,) = re.findall(r"added with (\d+) labelled pairs, \1 of them new to the router", said)
+    card = (whole / "README.md").read_text(encoding="utf-8")
+    assert f"| courtesy | {n} | " in card
+    assert f"calibrated on {240 + int(n):,} pairs" in card
 
 
 def test_in_place_and_without_verdicts(router: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from rewardrouter.router.card import model_card
@@ -14,11 +15,11 @@ def test_every_fact_has_its_place(kind, router_of):
     router = router_of(kind)
     training, validation = router.training, router.training.validation
     card = model_card(router)
-    head, data, validated, limits = (
+    head, data, validated, calibrated, limits = (
         card.split("## ")[0],
         *(
             card.split(f"## {name}\n")[1].split("\n## ")[0]
-            for name in ("Training data", "Validation", "Limits")
+            for name in ("Training data", "Validation", "Calibration", "Limits")
         ),
     )
     assert head.startswith("---\nlibrary_name: rewardrouter\n")
@@ -37,6 +38,12 @@ def test_every_fact_has_its_place(kind, router_of):
     assert f"{validation.best_single} with {validation.best_single_accuracy:.3f}" in validated
     for name, (n, share) in validation.by_domain.items():
         assert f"| {name} | {n} | {share:.3f} |" in validated
+    # calibration
+    assert f"calibrated on {len(router.held_out):,} pairs" in calibrated
+    for n, arm in enumerate(router.arms):
+        seen = router.held_out.answered[:, n]
+        right = router.held_out.behaviour[seen, n].mean()
+        assert f"| {arm} | {seen.sum()} | {right:.3f} | its base rate and the pair | 0." in calibrated
     # limits
     assert "other prompts, languages or domains" in limits
     assert f"at most {router.encoder.max_tokens:,} tokens" in limits
@@ -61,3 +68,10 @@ def test_names_from_the_data_cannot_break_a_table(router_of):
         assert r"| a \| b # c | 3 |" in model_card(router)
     finally:
         router.training = training
+
+
+def test_an_arm_without_verdicts_and_a_router_without_held_out_pairs_say_so(router_of):
+    router = router_of("linear").with_arm("new")
+    assert "| new | 0 | - | the pair alone | - |" in model_card(router)
+    router.held_out = router.held_out.select(np.zeros(len(router.held_out), np.bool_))
+    assert "It keeps no held-out pairs" in model_card(router)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from rewardrouter.calibration.beliefs import EvidenceModel
 from rewardrouter.calibration.choosing import Costs, net_accuracy
 from rewardrouter.calibration.heldout import HeldOut
-from rewardrouter.calibration.traces import Trace
+from rewardrouter.calibration.traces import Trace, check_plannable
 from rewardrouter.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
@@ -103,13 +103,16 @@ def single_call_price(model: EvidenceModel, held_out: HeldOut, costs: Costs, bud
     Raises
     ------
     ConfigError
-        If the budget is less than one call to the cheapest RM.
+        If the budget is less than one call to the cheapest RM, or there are no held-out pairs.
     """
     _check(budget, costs)
+    check_plannable(held_out)
+    held_out = held_out.select(held_out.plannable)
+    asked = held_out.asked
 
     def spent(price: float) -> float:
         net = net_accuracy(model, held_out.signals.scores, costs, price)
-        order = np.argsort(-net, axis=1, kind="stable")
+        order = np.argsort(np.where(asked, -net, np.inf), axis=1, kind="stable")
         answered = np.take_along_axis(held_out.answered, order, axis=1)
         last = np.where(answered.any(axis=1), answered.argmax(axis=1), order.shape[1] - 1)
         return float(costs.values[order].cumsum(axis=1)[np.arange(len(order)), last].mean())

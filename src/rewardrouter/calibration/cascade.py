@@ -36,6 +36,8 @@ class Asked:
 class Cascade:
     """One pass over P pairs.
 
+    ``beliefs`` is what is believed of them, ``asked``, ``bool [P, N]``, who was asked.
+
     Parameters
     ----------
     model
@@ -52,6 +54,8 @@ class Cascade:
         Who is asked next: the RM that would tell most per cost (``gain``), or the best scored (``score``).
     most_calls
         About one pair.
+    left
+        ``bool [P, N]``: who can be asked; ``None`` for all.
     """
 
     def __init__(
@@ -64,16 +68,13 @@ class Cascade:
         price: float = 0.0,
         by: Order = "gain",
         most_calls: int = MOST_CALLS,
+        left: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.beliefs = model.begin(signals)
         self._model, self._signals, self._costs = model, signals, costs
         self._threshold, self._price, self._by, self._most = threshold, price, by, most_calls
-        self._left = np.ones(signals.scores.shape, np.bool_)
-
-    @property
-    def asked(self) -> npt.NDArray[np.bool_]:
-        """``bool [P, N]``: who was asked."""
-        return ~self._left
+        self._left = np.ones(signals.scores.shape, np.bool_) if left is None else left.copy()
+        self.asked = np.zeros(signals.scores.shape, np.bool_)
 
     @property
     def sure(self) -> npt.NDArray[np.bool_]:
@@ -106,6 +107,7 @@ class Cascade:
             else:
                 arms[~new] = np.where(self._left[old], self._signals.scores[old], -np.inf).argmax(axis=1)
         self._left[rows, arms] = False
+        self.asked[rows, arms] = True
         return Asked(rows, arms)
 
     def hear(self, asked: Asked, winners: Integers, margins: Floats) -> None:

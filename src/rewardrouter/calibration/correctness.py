@@ -16,6 +16,7 @@ import dataclasses
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from rewardrouter.calibration.heldout import HeldOut
 from rewardrouter.calibration.logistic import fit_logistic
@@ -98,6 +99,11 @@ class Correctness:
         z = (beliefs - self.centre) / self.scale
         logits: Floats = (u + w * z)[:, :, None] + (v[:, None] * self.nodes)[None]
         return logits
+
+    def expected(self, beliefs: Floats) -> Floats:
+        """Return P(right) before the RM answers, ``float64 [P, N]``: the mean over its typical margins."""
+        found: Floats = expit(self.typical_logits(beliefs)).mean(axis=2)
+        return found
 
     def _as_believed(self) -> Floats:
         """Return the weights, common and each RM's difference, by which beliefs are taken as they are."""

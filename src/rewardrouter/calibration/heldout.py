@@ -4,6 +4,9 @@ Calibration must not be learnt where the router remembers: on its training pairs
 :func:`rewardrouter.offline.linear.fit_linear` scores every pair by a model of the other folds, a training by
 gradient steps those of its validation split. These rows, kept with the router, are all that calibration,
 evidence and budgets are fitted to; they are fitted anew, in well under a second, when first asked for.
+
+An arm that joins later was asked about none of them. It may bring pairs of its own that the router never saw
+(:meth:`HeldOut.with_later`); they are known by a digest, so that what the next arm says of them finds its row.
 """
 
 from __future__ import annotations
@@ -67,6 +70,8 @@ class HeldOut:
         ``int64 [P]``: the human's, 1 or -1.
     folds
         ``int64 [P]``: a part of each pair, never cutting through a group.
+    digests
+        ``int64 [P]``: names a pair that came later, with an arm; 0 for a pair of the fit. ``None``: all are of the fit.
     """
 
     signals: Signals
@@ -74,6 +79,7 @@ class HeldOut:
     margins: Floats
     labels: Integers
     folds: Integers
+    digests: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,6 +95,28 @@ class HeldOut:
         """``float64 [P, N]``: 1 right, 0 wrong, NaN without a verdict (paper 3.2)."""
         return np.where(self.answered, (self.winners == self.labels[:, None]).astype(np.float64), np.nan)
 
+    @property
+    def later(self) -> Integers:
+        """``int64 [P]``: the digest of a pair that came with an arm that joined, 0 for a pair of the fit."""
+        return np.zeros(len(self), np.int64) if self.digests is None else self.digests
+
+    @property
+    def asked(self) -> npt.NDArray[np.bool_]:
+        """``bool [P, N]``: whether the RM can have been asked; ties and failures are calls too.
+
+        An RM without a verdict on any pair of the fit joined later. Of a pair that came later verdicts alone are known.
+        """
+        answered, of_fit = self.answered, self.later == 0
+        asked: npt.NDArray[np.bool_] = np.where(of_fit[:, None], answered[of_fit].any(axis=0), answered)
+        return asked
+
+    @property
+    def plannable(self) -> npt.NDArray[np.bool_]:
+        """``bool [P]``: whether as many RMs can be asked as about a pair of the fit: budgets are planned on it."""
+        of_fit, askable = self.later == 0, self.asked.sum(axis=1)
+        plannable: npt.NDArray[np.bool_] = of_fit | (askable >= askable[of_fit].max(initial=0))
+        return plannable
+
     def select(self, rows: npt.NDArray[np.generic]) -> HeldOut:
         """Return some of the pairs: a mask ``bool [P]`` or indices."""
         return HeldOut(
@@ -97,6 +125,7 @@ class HeldOut:
             self.margins[rows],
             self.labels[rows],
             self.folds[rows],
+            None if self.digests is None else self.digests[rows],
         )
 
     def parts(self) -> Iterator[tuple[HeldOut, npt.NDArray[np.bool_]]]:
@@ -109,11 +138,15 @@ class HeldOut:
             yield (self if held.all() else self.select(~held)), held
 
     def arms(self, columns: list[int]) -> HeldOut:
-        """Return the same pairs with some of the RMs, in the order given."""
+        """Return the pairs with some of the RMs, in the order given; a later pair that none of them judged goes."""
         signals = Signals(
             self.signals.scores[:, columns], self.signals.beliefs[:, columns], self.signals.reading
         )
-        return HeldOut(signals, self.winners[:, columns], self.margins[:, columns], self.labels, self.folds)
+        found = dataclasses.replace(
+            self, signals=signals, winners=self.winners[:, columns], margins=self.margins[:, columns]
+        )
+        empty = (found.later != 0) & ~found.answered.any(axis=1)
+        return found.select(~empty) if empty.any() else found
 
     def with_arm(self, scores: Floats, beliefs: Floats) -> HeldOut:
         """Return the same pairs with one more RM that was asked about none of them; ``[P]`` each."""
@@ -123,12 +156,43 @@ class HeldOut:
             self.signals.reading,
         )
         nothing = np.zeros((len(self), 1))
+        return dataclasses.replace(
+            self,
+            signals=signals,
+            winners=np.column_stack([self.winners, nothing.astype(np.int64)]),
+            margins=np.column_stack([self.margins, nothing * np.nan]),
+        )
+
+    def with_later(self, later: HeldOut) -> HeldOut:
+        """Return these pairs and ``later`` ones, of the same RMs, the last of which brings them.
+
+        A pair that came with another arm before stays one row: it gains verdicts that it lacked, and what is expected
+        of the last RM.
+        """
+        row_of = {digest: row for row, digest in enumerate(self.later.tolist()) if digest}
+        row = np.array([row_of.get(digest, -1) for digest in later.later.tolist()], np.int64)
+        again, rows = later.select(row >= 0), row[row >= 0]
+        scores, beliefs = self.signals.scores.copy(), self.signals.beliefs.copy()
+        scores[rows, -1], beliefs[rows, -1] = again.signals.scores[:, -1], again.signals.beliefs[:, -1]
+        winners, margins = self.winners.copy(), self.margins.copy()
+        lacked = self.winners[rows] == 0
+        winners[rows] = np.where(lacked, again.winners, winners[rows])
+        margins[rows] = np.where(lacked, again.margins, margins[rows])
+        new = later.select(row < 0)
+        reading = None
+        if self.signals.reading is not None and new.signals.reading is not None:
+            reading = np.concatenate([self.signals.reading, new.signals.reading])
         return HeldOut(
-            signals,
-            np.column_stack([self.winners, nothing.astype(np.int64)]),
-            np.column_stack([self.margins, nothing * np.nan]),
-            self.labels,
-            self.folds,
+            Signals(
+                np.concatenate([scores, new.signals.scores]),
+                np.concatenate([beliefs, new.signals.beliefs]),
+                reading,
+            ),
+            np.concatenate([winners, new.winners]),
+            np.concatenate([margins, new.margins]),
+            np.concatenate([self.labels, new.labels]),
+            np.concatenate([self.folds, new.folds]),
+            np.concatenate([self.later, new.later]),
         )
 
     def sampled(self, seed: int, most: int = MOST_PAIRS) -> HeldOut:
@@ -149,6 +213,8 @@ class HeldOut:
         }
         if self.signals.reading is not None:
             arrays["reading"] = self.signals.reading
+        if self.digests is not None:
+            arrays["digests"] = self.digests
         return State(arrays)
 
     @classmethod
@@ -176,4 +242,5 @@ class HeldOut:
             np.where(margins < 0, np.nan, margins),
             labels,
             state.array("folds", (n,), np.int64),
+            state.array("digests", (n,), np.int64) if "digests" in state.arrays else None,
         )

@@ -17,6 +17,7 @@ from rewardrouter.calibration.cascade import Cascade, Order
 from rewardrouter.calibration.choosing import MOST_CALLS, Costs
 from rewardrouter.calibration.heldout import HeldOut
 from rewardrouter.calibration.witnesses import INDEPENDENCE
+from rewardrouter.errors import ConfigError
 
 Floats = npt.NDArray[np.float64]
 
@@ -60,13 +61,22 @@ def trace(
     independence: float = INDEPENDENCE,
     by: Order = "gain",
 ) -> Trace:
-    """Run a cascade that never stops on held-out pairs, each fold by what the others taught."""
+    """Run a cascade that never stops on held-out pairs, each fold by what the others taught.
+
+    Raises
+    ------
+    ConfigError
+        If there are no held-out pairs.
+    """
+    check_plannable(held_out)
     if len(held_out) > _ROWS:
         held_out = held_out.sampled(0, _ROWS)
-    parts = []
+    parts, asked, plannable = [], held_out.asked, held_out.plannable
     for taught, held in held_out.parts():
-        model = EvidenceModel.fit(taught, independence=independence)
-        parts.append(traced(model, held_out.select(held), costs, price, by))
+        tried = held & plannable
+        if tried.any():
+            model = EvidenceModel.fit(taught, independence=independence)
+            parts.append(traced(model, held_out.select(tried), costs, price, by, asked[tried]))
     return Trace(
         *(
             np.concatenate([getattr(part, field.name) for part in parts])
@@ -75,11 +85,31 @@ def trace(
     )
 
 
+def check_plannable(held_out: HeldOut) -> None:
+    """Check that there is something to plan a budget on.
+
+    Raises
+    ------
+    ConfigError
+        If there are no held-out pairs.
+    """
+    if not len(held_out):
+        raise ConfigError("the router keeps no held-out pairs, so no budget can be planned: fit it again")
+
+
 def traced(
-    model: EvidenceModel, pairs: HeldOut, costs: Costs, price: float = 0.0, by: Order = "gain"
+    model: EvidenceModel,
+    pairs: HeldOut,
+    costs: Costs,
+    price: float = 0.0,
+    by: Order = "gain",
+    left: npt.NDArray[np.bool_] | None = None,
 ) -> Trace:
-    """Run a cascade that never stops on labelled pairs that ``model`` was not fitted to."""
-    cascade = Cascade(model, pairs.signals, costs, threshold=np.inf, price=price, by=by)
+    """Run a cascade that never stops on labelled pairs that ``model`` was not fitted to.
+
+    ``left``, ``bool [P, N]``, is who can be asked; ``None`` for all.
+    """
+    cascade = Cascade(model, pairs.signals, costs, threshold=np.inf, price=price, by=by, left=left)
     sureness, spent, right = [], [], []
     total, alone = np.zeros(len(pairs)), np.zeros(len(pairs))
     for _ in range(min(MOST_CALLS, pairs.winners.shape[1])):

@@ -66,9 +66,10 @@ def add(
 ) -> None:
     """Add the reward model NAME.
 
-    With a few labelled pairs that it has judged, it is learnt how good it is
-    and which of the others it is good like. Without, it is taken for the mean
-    of the others: a guess that verdicts should soon replace.
+    With a few labelled pairs that it has judged, it is learnt how good it is,
+    which of the others it is good like, and what its verdicts are worth; most
+    of pairs that are new to the router. Without, it is taken for the mean of
+    the others: a guess that verdicts should soon replace.
     """
     _check_out(folder, out)
 

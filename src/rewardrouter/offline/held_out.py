@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,10 +28,25 @@ def labelled_rows(table: VerdictTable, signals: Signals, folds: npt.NDArray[np.i
     folds
         ``int64 [P]``: a part of each pair that never cuts through a group.
     """
-    named = np.isin(table.winners, (A, B))
-    winners = np.where(named, table.winners, 0).astype(np.int64)
-    margins = np.abs(table.scores_a - table.scores_b)
+    said = said_of(table.winners, table.scores_a, table.scores_b)
+    return HeldOut(signals, said.winners, said.margins, table.labels.astype(np.int64), folds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Said:
+    """Verdicts as evidence: ``winners``, ``int64`` of 1, -1 and 0 (none), and ``margins``, NaN where there is none."""
+
+    winners: npt.NDArray[np.int64]
+    margins: npt.NDArray[np.float64]
+
+
+def said_of(
+    winners: npt.NDArray[np.int8], scores_a: npt.NDArray[np.float64], scores_b: npt.NDArray[np.float64]
+) -> Said:
+    """Return what verdicts say, given as in a :class:`~rewardrouter.verdicts.VerdictTable`, in any shape."""
+    named = np.isin(winners, (A, B))
+    found = np.where(named, winners, 0).astype(np.int64)
+    apart = scores_a - scores_b
     # Where the scores contradict the winner that was named, their distance says nothing of how sure it is.
-    agree = np.sign(table.scores_a - table.scores_b) == winners
-    margins = np.where(named & agree & np.isfinite(margins), margins, np.nan)
-    return HeldOut(signals, winners, margins, table.labels.astype(np.int64), folds)
+    agree = named & (np.sign(apart) == found) & np.isfinite(apart)
+    return Said(found, np.where(agree, np.abs(apart), np.nan))

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from rewardrouter.calibration.reliability import calibration_error, held_out_probabilities
+
 if TYPE_CHECKING:
     from rewardrouter.router.facade import BayesianRouter
+
+
+_ROWS = 4_000
+"""Held-out pairs that the calibration errors are of at most: a router is saved in a moment."""
 
 
 def model_card(router: BayesianRouter) -> str:
@@ -40,6 +48,8 @@ def model_card(router: BayesianRouter) -> str:
             ("domain", "pairs", "accuracy"),
             [(name, n, _share(share)) for name, (n, share) in validation.by_domain.items()],
         ),
+        "## Calibration",
+        *_calibration(router),
         "## Limits",
         "- It recognises kinds of pairs that it has seen. On other prompts, languages or domains than the table"
         " above shows, expect less than these figures, and compare with the best single reward model there.\n"
@@ -50,6 +60,34 @@ def model_card(router: BayesianRouter) -> str:
         "- Being trusted more is not being right: where every reward model is wrong, so is the router.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _calibration(router: BayesianRouter) -> list[str]:
+    """Return how far P(right) of every RM's verdicts holds on the held-out pairs, each by what other folds taught."""
+    held_out = router.held_out.sampled(0, _ROWS)
+    if not len(held_out):
+        return [
+            "It keeps no held-out pairs, so its verdicts are not calibrated: cascades need it fitted again."
+        ]
+    predicted, behaviour = held_out_probabilities(held_out), held_out.behaviour
+    rows: list[tuple[object, ...]] = []
+    for n, name in enumerate(router.arms):
+        seen = ~np.isnan(behaviour[:, n])
+        count = int(seen.sum())
+        scored = bool(np.isfinite(held_out.margins[seen, n]).any())
+        by = (
+            "score margin and pair" if scored else "its base rate and the pair" if count else "the pair alone"
+        )
+        right = float(behaviour[seen, n].mean()) if count else None
+        error = calibration_error(predicted[seen, n], behaviour[seen, n]) if count else None
+        rows.append((name, count, _share(right), by, _share(error)))
+    return [
+        f"A cascade weighs verdicts by P(right), calibrated on {len(router.held_out):,} pairs that the models which"
+        " scored them did not see. A reward model without scores counts by its base rate on such pairs, one without"
+        " verdicts there by what is believed of it. The error (ECE) is cross-fitted"
+        + (f", on {_ROWS:,} of them." if len(held_out) < len(router.held_out) else "."),
+        _table(("reward model", "verdicts", "base rate", "P(right) by", "ECE"), rows),
+    ]
 
 
 def _settings(chosen: dict[str, float]) -> str:

@@ -3,6 +3,8 @@
 The contexts stay what they are, bit by bit, and so do the rows of the other arms: an arm that joins gets rows of E_bt
 and E_cls (:mod:`rewardrouter.offline.joining`), one that leaves takes its own along. Surrogates imitate the RMs that
 the router was fitted to; they are features of the pair and stay, whoever comes or goes.
+
+Its verdicts are calibrated on its labelled pairs too (:mod:`rewardrouter.router.newcomers`).
 """
 
 from __future__ import annotations
@@ -12,18 +14,14 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
-import torch
-import torch.nn.functional as F  # noqa: N812 - the field's name for it
-from torch import Tensor, nn
 
 from rewardrouter.calibration.heldout import HeldOut
 from rewardrouter.errors import ConfigError, DataError, did_you_mean
-from rewardrouter.offline.fusion import LinearFusion
-from rewardrouter.offline.joining import STRENGTH, Known, fit_bt, fit_cls
-from rewardrouter.offline.model import OfflineModel
+from rewardrouter.offline.joining import STRENGTH
+from rewardrouter.offline.model import Heads
 from rewardrouter.router.arms import Arm, arms_of
-from rewardrouter.router.facade import BayesianRouter, Scored
+from rewardrouter.router.facade import BayesianRouter, Training
+from rewardrouter.router.newcomers import heads_with_row, learnt, nothing_known, with_rows
 from rewardrouter.verdicts import VerdictTable
 
 
@@ -56,23 +54,22 @@ def with_arm(
     if not 0 < strength < np.inf:
         raise ConfigError(f"strength: expected a positive number of pairs, found {strength}")
     arm = Arm(name, 0, 0, 0, None)
-    scored, rows = None, np.empty(0, np.int64)
     if table is not None:
         table = _of_interest(router, name, table)
         arm = arms_of(table.pool([name]))[0]
-        rows = np.flatnonzero(~np.isnan(table.behaviour[:, table.rms.index(name)]))
-        table = table.select(rows)
-        if len(rows):
-            scored = router.score(table.pairs)
-    joined = f"added with {len(rows):,} labelled pairs" if len(rows) else "added without labelled pairs"
-    known = _known(router, name, table, scored)
-    mean = router.held_out.signals
-    return _changed(
-        router,
-        _with_row(router.model, known, strength),
-        [*router.arm_records, dataclasses.replace(arm, joined=joined)],
-        held_out=router.held_out.with_arm(mean.scores.mean(axis=1), mean.beliefs.mean(axis=1)),
-    )
+        table = table.select(~np.isnan(table.behaviour[:, table.rms.index(name)]))
+    signals = router.held_out.signals
+    held_out = router.held_out.with_arm(signals.scores.mean(axis=1), signals.beliefs.mean(axis=1))
+    training, joined = router.training, "added without labelled pairs"
+    if table is None or not len(table):
+        heads = heads_with_row(router.model, nothing_known(router.model), strength)
+    else:
+        found = learnt(router, name, table, strength)
+        heads, held_out = found.heads, held_out.with_later(found.later).sampled(router.config.seed)
+        training = dataclasses.replace(training, problems=training.problems.joined(table.pairs))
+        joined = f"added with {len(table):,} labelled pairs, {found.new:,} of them new to the router"
+    arms = [*router.arm_records, dataclasses.replace(arm, joined=joined)]
+    return _changed(router, heads, arms, training, held_out)
 
 
 def without_arm(router: BayesianRouter, name: str) -> BayesianRouter:
@@ -92,8 +89,13 @@ def without_arm(router: BayesianRouter, name: str) -> BayesianRouter:
     kept = [n for n, arm in enumerate(router.arms) if arm != name]
     heads = router.model.heads
     cls, bias = (None if rows is None else rows.detach()[kept] for rows in (heads.cls, heads.cls_bias))
-    model = _with_heads(router.model, heads.bt.detach()[kept], cls, bias)
-    return _changed(router, model, [router.arm_records[n] for n in kept], held_out=router.held_out.arms(kept))
+    return _changed(
+        router,
+        with_rows(heads, heads.bt.detach()[kept], cls, bias),
+        [router.arm_records[n] for n in kept],
+        router.training,
+        router.held_out.arms(kept),
+    )
 
 
 def _of_interest(router: BayesianRouter, name: str, table: VerdictTable) -> VerdictTable:
@@ -105,71 +107,17 @@ def _of_interest(router: BayesianRouter, name: str, table: VerdictTable) -> Verd
     return table.pool([rm for rm in table.rms if rm == name or rm in router.arms])
 
 
-def _known(router: BayesianRouter, name: str, table: VerdictTable | None, scored: Scored | None) -> Known:
-    width, n_arms = router.prior_mean.shape[1], len(router.arms)
-    if table is None or scored is None:
-        return Known(*(torch.zeros(shape, dtype=torch.float64) for shape in ((0, width), (0,), (0, n_arms))))
-    # What the router expects of the others where they were not asked, or tied.
-    beliefs = 1.0 / (1.0 + np.exp(-scored.signals.beliefs))
-    others: npt.NDArray[np.float64] = scored.correctness if scored.correctness is not None else beliefs
-    others = others.copy()
-    behaviour = table.behaviour
-    for n, arm in enumerate(router.arms):
-        if arm in table.rms:
-            seen = behaviour[:, table.rms.index(arm)]
-            others[:, n] = np.where(np.isnan(seen), others[:, n], seen)
-    right = behaviour[:, table.rms.index(name)]
-    return Known(torch.from_numpy(scored.contexts), torch.from_numpy(right), torch.from_numpy(others))
-
-
-def _with_row(model: OfflineModel, known: Known, strength: float) -> OfflineModel:
-    """Return the model with one more RM."""
-    heads = model.heads
-    if isinstance(model.fusion, LinearFusion):
-        constant = F.one_hot(torch.tensor(model.fusion.width - 1), model.fusion.width).double()
-    else:
-        usual = model.context_mean.double()
-        constant = usual / usual.square().sum().clamp(min=1e-9)
-    bt = fit_bt(heads.embeddings.detach().double(), constant, known, strength)
-    cls, bias = heads.cls, heads.cls_bias
-    if cls is None:
-        return _with_heads(model, _below(heads.bt, bt), None, None)
-    if bias is None:
-        row = fit_cls(cls.detach().double(), constant, known, strength)
-        return _with_heads(model, _below(heads.bt, bt), _below(cls, row), None)
-    # A bias is the weight of one more context that is always 1.
-    wide = dataclasses.replace(known, h=F.pad(known.h, (0, 1), value=1.0))
-    row = fit_cls(
-        torch.cat([cls, bias[:, None]], dim=1).detach().double(),
-        F.pad(0 * constant, (0, 1), value=1.0),
-        wide,
-        strength,
-    )
-    return _with_heads(model, _below(heads.bt, bt), _below(cls, row[:-1]), _below(bias, row[-1]))
-
-
-def _below(rows: Tensor, row: Tensor) -> Tensor:
-    return torch.cat([rows.detach(), row[None].to(rows.dtype)])
-
-
-def _with_heads(model: OfflineModel, bt: Tensor, cls: Tensor | None, bias: Tensor | None) -> OfflineModel:
-    """Return a copy of the model with other rows in its heads."""
-    changed = copy.deepcopy(model)
-    for name, rows in (("bt", bt), ("cls", cls), ("cls_bias", bias)):
-        if rows is not None:
-            setattr(changed.heads, name, nn.Parameter(rows.clone()))
-    return changed
-
-
 def _changed(
-    router: BayesianRouter, model: OfflineModel, arms: Sequence[Arm], held_out: HeldOut
+    router: BayesianRouter, heads: Heads, arms: Sequence[Arm], training: Training, held_out: HeldOut
 ) -> BayesianRouter:
+    model = copy.deepcopy(router.model)
+    model.heads = heads
     return BayesianRouter(
         router.encoder,
         model,
         arms,
         router.config,
-        router.training,
+        training,
         held_out,
         reference=router.reference,
         cache=router.cache,

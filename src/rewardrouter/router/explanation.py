@@ -3,12 +3,15 @@
 With a linear fusion a difference of two scores is a sum over the pair's
 features, so it can be told apart by blocks: what the states of the prompt, of
 the responses, the statistics and the surrogates each said, and how much is
-simply that one RM is better overall.
+simply that one RM is better overall. Beside it stands what calibration says of
+the pair (:mod:`rewardrouter.router.evidence`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,11 @@ import torch
 from rewardrouter.offline.fusion import LinearFusion
 from rewardrouter.offline.vectors import PairVectors, blocks_of, encode_pairs
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.router.evidence import PairEvidence, evidence_of
 from rewardrouter.router.facade import BayesianRouter
+from rewardrouter.verdicts import Verdict
+
+_NONE: Mapping[str, Verdict] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +43,8 @@ class Explanation:
     """The arms on one pair, most trusted first, and why the first leads the second.
 
     ``lead`` is the difference of their scores, ``spread`` the standard deviation over all arms;
-    ``reasons`` are parts that add up to ``lead``, empty where the fusion is not linear.
+    ``reasons`` are parts that add up to ``lead``, empty where the fusion is not linear. ``evidence`` is ``None`` where
+    the router keeps no held-out pairs; its arms are in the order of ``arms``.
     """
 
     pair_id: str
@@ -45,6 +53,7 @@ class Explanation:
     lead: float
     spread: float
     reasons: dict[str, float]
+    evidence: PairEvidence | None
     notes: list[str]
 
     def as_json(self) -> dict[str, Any]:
@@ -52,8 +61,10 @@ class Explanation:
         return dataclasses.asdict(self)
 
 
-def explain_pair(router: BayesianRouter, pair: PreferencePair) -> Explanation:
-    """Return the scores of one pair and what they are made of."""
+def explain_pair(
+    router: BayesianRouter, pair: PreferencePair, verdicts: Mapping[str, Verdict] = _NONE
+) -> Explanation:
+    """Return the scores of one pair, what they are made of, and what ``verdicts``, by the RMs' names, are worth."""
     vectors, cuts = encode_pairs(router.encoder, [pair], router.config.features, cache=router.cache)
     scored = router.score_vectors(vectors, cuts)
     scores = scored.scores[0]
@@ -78,6 +89,11 @@ def explain_pair(router: BayesianRouter, pair: PreferencePair) -> Explanation:
     )
     if pair.domain not in router.training.domains:
         notes.append(f"the domain {pair.domain!r} was not in the training data")
+    evidence = evidence_of(router, scored, verdicts)
+    if evidence is None:
+        notes.append("the router keeps no held-out pairs, so nothing is calibrated: fit it again")
+    else:
+        evidence = dataclasses.replace(evidence, arms=tuple(evidence.arms[n] for n in order))
     return Explanation(
         pair_id=pair.id,
         domain=pair.domain,
@@ -85,6 +101,7 @@ def explain_pair(router: BayesianRouter, pair: PreferencePair) -> Explanation:
         lead=float(scores[order[0]] - scores[order[1]]),
         spread=float(scores.std()),
         reasons=_reasons(router, vectors, int(order[0]), int(order[1])),
+        evidence=evidence,
         notes=notes,
     )
 

@@ -38,6 +38,10 @@ class Problems:
             [any(number in self.digests for number in _digests(pair)) for pair in pairs], np.bool_
         )
 
+    def joined(self, pairs: Sequence[PreferencePair]) -> Problems:
+        """Return these problems and those of some more pairs."""
+        return Problems(self.digests | Problems.of(pairs).digests)
+
     @property
     def identity(self) -> str:
         """Names exactly these problems."""
@@ -70,11 +74,12 @@ def known_lines(known: npt.NDArray[np.bool_]) -> list[str]:
 
 
 def _digests(pair: PreferencePair) -> Iterator[int]:
-    yield _number(digest(as_messages(pair.prompt, "user")))  # a prompt is the same as text and as chat
+    yield as_integer(digest(as_messages(pair.prompt, "user")))  # a prompt is the same as text and as chat
     group = pair.metadata.get("group")
     if group is not None:
-        yield _number(digest("group", str(group)))  # two texts: never the digest of a prompt
+        yield as_integer(digest("group", str(group)))  # two texts: never the digest of a prompt
 
 
-def _number(hexadecimal: str) -> int:
+def as_integer(hexadecimal: str) -> int:
+    """Return a digest of 16 digits as a signed integer of 64 bits."""
     return int.from_bytes(bytes.fromhex(hexadecimal), "big", signed=True)
