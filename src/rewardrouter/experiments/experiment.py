@@ -19,6 +19,7 @@ from rewardrouter.experiments.steps import RunCommand, Step
 from rewardrouter.experiments.table import Table, make_table
 from rewardrouter.files import write_text_atomically
 from rewardrouter.progress import log
+from rewardrouter.report.wording import count
 
 
 class Measured(Protocol):
@@ -92,7 +93,7 @@ class Experiment:
             s.says.removeprefix(prepare).partition(" --out")[0] for s in steps if s.says.startswith(prepare)
         ]
         lines += [f"Data: {'; '.join(data)}"] if data else []
-        lines.append(f"{len(steps)} steps, {done} of them done; {len(self._seeds)} seed(s)")
+        lines.append(f"{count(len(steps), 'step')}, {done} of them done; {count(len(self._seeds), 'seed')}")
         return [*lines, *(f"{'done' if step.done else 'to do':<5}  {step.says}" for step in steps)]
 
     def run(self, command: RunCommand) -> None:
