@@ -1,6 +1,6 @@
 """Cross-validate the cascade on one verdict table: accuracy against calls, the whole curve, beside every baseline.
 
-    python benchmarks/cascade.py --verdicts V [--rms a,b,c] [--split group|subset] [--json FILE]
+    python benchmarks/cascade.py --verdicts V [--rms a,b,c] [--split group|subset] [--json FILE|-]
 
 Every pair is labelled by what was fitted without its group (or, with ``--split subset``, without its whole source):
 router, calibration, and the threshold of each budget, which is set on the training pairs' own cross-validation. Rows
@@ -12,17 +12,15 @@ on pairs that it was not fitted to.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cross_validate import RESAMPLES, outcome, parts_of
+from cross_validate import RESAMPLES, options_parser, outcome, parts_of, table_of
+from figures import write_figures
 from rewardrouter.annotators import (
     MajorityAnnotator,
     OfflineOnlyAnnotator,
@@ -36,7 +34,6 @@ from rewardrouter.calibration.budget import cheapest_within
 from rewardrouter.calibration.reliability import calibration_error
 from rewardrouter.config.cascade import EvidenceSettings
 from rewardrouter.config.offline import frozen_preset
-from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.offline.cache import EmbeddingCache, default_folder
 from rewardrouter.offline.held_out import labelled_rows
 from rewardrouter.reward_models import recorded_pool
@@ -142,23 +139,16 @@ class Validation:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--verdicts", required=True)
-    parser.add_argument("--rms", help="the pool; default: all")
-    parser.add_argument("--split", default="group", choices=("group", "subset", "domain"))
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="file for all figures")
-    options = parser.parse_args()
-    table = load_verdicts(options.verdicts, options.rms.split(",") if options.rms else None).table
+    options = options_parser(__doc__).parse_args()
+    table = table_of(options)
     validation = Validation(table, options.seed)
     for number, (inside, outside) in enumerate(parts_of(table, options.split, options.folds, options.seed)):
         started = time.monotonic()
         validation.part(inside, outside)
         print(f"part {number}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     figures = validation.figures()
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2))
+    if write_figures(figures, options.json):
+        return
     print(f"{figures['n_pairs']} pairs, {figures['n_kept']} kept, {len(table.rms)} RMs, by {options.split}")
     for name, row in figures["strategies"].items():
         low, high = row["interval"]

@@ -11,7 +11,6 @@ groups; differences are paired. ``--json FILE|-`` writes all figures and the per
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from figures import add_json_option, write_figures
 from rewardrouter.annotators import (
     Annotator,
     LookupAnnotator,
@@ -109,6 +109,23 @@ VARIANTS: dict[str, Callable[[], OfflineConfig]] = {
 """Settings by name; every ablation is a value of some key."""
 
 
+def options_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what every cross-validation is told."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--verdicts", required=True)
+    parser.add_argument("--rms", help="the pool; default: all")
+    parser.add_argument("--split", default="group", choices=("group", "subset", "domain"))
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    add_json_option(parser)
+    return parser
+
+
+def table_of(options: argparse.Namespace) -> VerdictTable:
+    """Return the verdicts that the options name."""
+    return load_verdicts(options.verdicts, options.rms.split(",") if options.rms else None).table
+
+
 def parts_of(table: VerdictTable, split: str, folds: int, seed: int) -> Iterable[tuple[Rows, Rows]]:
     """Return (training rows, held-out rows) of every part."""
     if split == "group":
@@ -181,18 +198,12 @@ def baselines(
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--verdicts", required=True)
-    parser.add_argument("--rms", help="the pool; default: all")
-    parser.add_argument("--split", default="group", choices=("group", "subset", "domain"))
-    parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = options_parser(__doc__)
     parser.add_argument("--variants", default="base", help=f"of {', '.join(VARIANTS)}")
     parser.add_argument("--parts", type=int, help="only the first so many parts (for slow variants)")
-    parser.add_argument("--json", help="file, or - for stdout")
     options = parser.parse_args()
     names = [name for name in options.variants.split(",") if name]
-    table = load_verdicts(options.verdicts, options.rms.split(",") if options.rms else None).table
+    table = table_of(options)
     found: dict[str, npt.NDArray[np.float64]] = {}
     seen = np.zeros(len(table), dtype=bool)
     cache = EmbeddingCache(default_folder())
@@ -244,12 +255,8 @@ def report(
             for name, right in found.items()
         },
     }
-    if json_file == "-":
-        print(json.dumps(result))
+    if write_figures(result, json_file):
         return
-    if json_file:
-        with open(json_file, "w") as file:  # noqa: PTH123
-            json.dump(result, file)
     print(f"{result['n_pairs']} pairs, {result['n_kept']} kept, {len(table.rms)} RMs")
     for name, row in figures.items():
         line = f"{name:<32} {row['accuracy']:.4f}  [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]"

@@ -17,10 +17,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import random
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from figures import add_json_option, write_figures
 from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.datasets.pairs import load_pairs
 from rewardrouter.offline.checkpoint import load_encoder_checkpoint
@@ -138,13 +137,8 @@ def synthetic(count: int, seed: int) -> list[PreferencePair]:
 
 
 def report(options: argparse.Namespace, figures: dict[str, object]) -> None:
-    """Write one JSON object to ``--json``, or a line per way to standard output."""
-    if options.json == "-":
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-    elif options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    else:
+    """Write the figures, and a line per way to standard output where it is free."""
+    if not write_figures(figures, options.json):
         speeds, factors = figures["pairs_per_second"], figures["speedup"]
         for name in speeds:
             print(f"{name:13} {speeds[name]:9.2f} pairs/s {factors[name]:6.2f} x")
@@ -165,7 +159,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each way (default 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the made-up pairs (default 0)")
-    parser.add_argument("--json", help="file for the figures as JSON, or - for standard output")
+    add_json_option(parser)
     return parser.parse_args()
 
 

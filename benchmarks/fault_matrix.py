@@ -20,19 +20,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 import faulty_actors
 from faulty_servers import FAULTS, PROTOCOLS, ServedModel, Share, worths
+from figures import add_json_option, write_figures
 from rewardrouter.annotators import Annotation, BayesianRouterAnnotator, Outcome, StepContext
 from rewardrouter.pairs import PreferencePair, digest
 from rewardrouter.reward_models import RewardModel, RewardModelPool
@@ -243,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", metavar="FILE|-", default="-", help="where the figures go")
+    add_json_option(parser, default="-")
     parser.add_argument("--kinds", metavar="a;b", help="only these kinds, of: " + "; ".join(KINDS))
     parser.add_argument("--faults", metavar="a;b", help="only these faults")
     parser.add_argument("--pairs", type=int, default=8, help="of each of the four batches of a cell")
@@ -253,11 +252,7 @@ def main() -> None:
     kinds = [one.strip() for one in arguments.kinds.split(";")] if arguments.kinds else list(KINDS)
     faults = [one.strip() for one in arguments.faults.split(";")] if arguments.faults else None
     cells = matrix(kinds, faults, arguments.pairs, arguments.seed, arguments.jobs)
-    text = json.dumps(summary(cells), indent=2)
-    if arguments.json == "-":
-        print(text)
-    else:
-        Path(arguments.json).write_text(text + "\n")
+    write_figures(summary(cells), arguments.json)
     sys.exit(0 if all(cell.sound for cell in cells) else 1)
 
 

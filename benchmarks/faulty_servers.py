@@ -9,17 +9,26 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, TypeAlias
 
 from rewardrouter.config.servers import JudgeConfig, OpenRlhfConfig, SglangConfig, VllmConfig
 from rewardrouter.reward_models import RewardModel
 from rewardrouter.reward_models.http.pointwise import ServerRewardModel
 from rewardrouter.reward_models.judges.model import JudgeRewardModel
+from rewardrouter.testing.loopback import (
+    Fault,
+    Handler,
+    Loopback,
+    Request,
+    disconnects,
+    hangs,
+    late,
+    status,
+    truncated,
+)
 
 NAME = "faulty"
 
@@ -51,6 +60,11 @@ class Protocol:
     texts: Callable[[Any], Sequence[Any]]
     reply: Callable[[Sequence[float], Sequence[int]], Any]
     tells: bool = True
+
+    def scores(self, body: Any) -> list[float]:
+        """Return what the texts of a request are worth."""
+        found = [worths(text) for text in self.texts(body)]
+        return found[0] if len(found[0]) > 1 else [one for (one,) in found]
 
 
 def worths(text: Any) -> list[float]:
@@ -124,124 +138,44 @@ PROTOCOLS: Mapping[str, Protocol] = {
 """What servers speak, by kind."""
 
 
-class Server(ThreadingHTTPServer):
+class Server(Loopback):
     """Answers right, or as ``fault`` says."""
 
-    daemon_threads = True
-    request_queue_size = 128
-
     def __init__(self, protocol: Protocol, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(
+            lambda body: protocol.reply(scores := protocol.scores(body), range(len(scores))), port
+        )
         self.protocol = protocol
         self.fault: Fault | None = None
         self.share: Share = "all"
-        self.requests = 0
-        self.lock = threading.Lock()
-        self.connections: set[socket.socket] = set()
-        self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
-        self.thread.start()
+        self.start()
 
-    def befallen(self) -> Fault | None:
-        with self.lock:
-            self.requests += 1
-            return None if self.share == "some" and self.requests % 2 else self.fault
-
-    def kill(self) -> None:
-        """Stop as a killed process does: whoever is connected is cut off, and nobody listens any more."""
-        self.shutdown()
-        self.server_close()
-        with self.lock:
-            for connection in self.connections:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    """It is gone already."""
-        self.thread.join()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: whoever asked has given up, or was cut off."""
+    def next_fault(self, request: Request) -> Fault | None:  # noqa: ARG002
+        return None if self.share == "some" and len(self.seen) % 2 else self.fault
 
 
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+def _otherwise(change: Callable[[Sequence[float]], tuple[Sequence[float], Sequence[int]]]) -> Fault:
+    """Answer with other scores, or the results of other places."""
 
-    def setup(self) -> None:
-        super().setup()
-        with self.server.lock:
-            self.server.connections.add(self.connection)
+    def fault(handler: Handler, due: bytes) -> None:  # noqa: ARG001 - this is sent instead
+        protocol = handler.server.protocol
+        handler.reply(json.dumps(protocol.reply(*change(protocol.scores(handler.asked.body)))).encode())
 
-    def finish(self) -> None:
-        with self.server.lock:
-            self.server.connections.discard(self.connection)
-        super().finish()
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["Content-Length"]))
-        found = [worths(text) for text in self.server.protocol.texts(json.loads(raw))]
-        scores = found[0] if len(found[0]) > 1 else [one for (one,) in found]
-        fault = self.server.befallen()
-        if fault is None:
-            self.answer(scores)
-        else:
-            fault(self, scores)
-
-    def due(self, scores: Sequence[float], places: Sequence[int] | None = None) -> bytes:
-        return json.dumps(self.server.protocol.reply(scores, places or range(len(scores)))).encode()
-
-    def answer(self, scores: Sequence[float], places: Sequence[int] | None = None) -> None:
-        self.send(self.due(scores, places))
-
-    def send(self, body: bytes, status: int = 200, length: int | None = None, **headers: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Say nothing."""
-
-
-Fault: TypeAlias = Callable[[Handler, Sequence[float]], None]
-
-
-def _hang(handler: Handler, scores: Sequence[float]) -> None:  # noqa: ARG001 - it does not answer
-    time.sleep(2 * TIMEOUT)
-    handler.close_connection = True
-
-
-def _slow(handler: Handler, scores: Sequence[float]) -> None:
-    time.sleep(LATE)
-    handler.answer(scores)
-
-
-def _disconnect(handler: Handler, scores: Sequence[float]) -> None:
-    body = handler.due(scores)
-    handler.send(body[: len(body) // 2], length=len(body))
-    handler.close_connection = True
-
-
-def _truncated(handler: Handler, scores: Sequence[float]) -> None:
-    body = handler.due(scores)
-    handler.send(body[: len(body) // 2])
+    return fault
 
 
 FAULTS: Mapping[str, Fault] = {
-    "refused": _slow,
-    "hang": _hang,
-    "slow": _slow,
-    "500": lambda handler, _: handler.send(b"the engine is gone", 500),
-    "429": lambda handler, _: handler.send(b"later, please", 429, Retry_After="0.02"),
-    "truncated JSON": _truncated,
-    "wrong length": lambda handler, scores: handler.answer(scores, [*range(len(scores)), 0]),
-    "NaN": lambda handler, scores: handler.answer([float("nan")] * len(scores)),
-    "wrong order": lambda handler, scores: handler.answer(scores, range(len(scores))[::-1]),
-    "disconnect mid-body": _disconnect,
-    "killed and back": _slow,
+    "refused": late(LATE),
+    "hang": hangs(2 * TIMEOUT),
+    "slow": late(LATE),
+    "500": status(500),
+    "429": status(429, "later, please", retry_after="0.02"),
+    "truncated JSON": truncated,
+    "wrong length": _otherwise(lambda scores: (scores, [*range(len(scores)), 0])),
+    "NaN": _otherwise(lambda scores: ([float("nan")] * len(scores), range(len(scores)))),
+    "wrong order": _otherwise(lambda scores: (scores, range(len(scores))[::-1])),
+    "disconnect mid-body": disconnects,
+    "killed and back": late(LATE),
 }
 """By name: what a server does with a request instead of answering it. One that is *refused* or *killed* is not there:
 of that, ``some`` means that it soon comes back."""
@@ -253,7 +187,7 @@ class ServedModel:
     def __init__(self, kind: str, fault: str) -> None:
         self._protocol, self._fault = PROTOCOLS[kind], fault
         self._server: Server | None = Server(self._protocol)
-        self._port = int(self._server.server_address[1])
+        self._port = self._server.port
         self._timers: list[threading.Timer] = []
         # Results that do not tell their places are not to be told from right ones in another order: the remedy is
         # one text a request (``batch_size: 1``).

@@ -22,165 +22,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
-import multiprocessing
-import os
 import random
 import shutil
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from figures import add_json_option, write_figures
+from gateway_client import OUTCOME, PAIRS, Connection, batch, ready, told
+from gateway_served import DIMENSION, NAMES, Served
 
-from rewardrouter.config.loading import load_config
-from rewardrouter.config.serve import ServeConfig
-from rewardrouter.pairs import PreferencePair, digest
-from rewardrouter.reward_models.pool import RewardModelPool
-from rewardrouter.router import Arm
-from rewardrouter.serve.gateway import make_gateway
-from rewardrouter.serve.server import serve
-from rewardrouter.verdicts import Verdict
-
-DIMENSION = 576
-NAMES = ("a", "b", "c", "d")
-PAIRS = 4
-OUTCOME = {"loss": 0.6, "swapped_loss": 0.8, "margin": 0.2}
 CLIENTS = (1, 16, 64)
-
-
-class Instant:
-    """A reward model that answers at once."""
-
-    immediate = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
-        return [
-            Verdict.from_scores(self.name, self._score(p.response_a), self._score(p.response_b))
-            for p in pairs
-        ]
-
-    def _score(self, text: object) -> float:
-        return hash((self.name, text)) % 1000 / 1000
-
-
-class InstantRouter:
-    """Contexts that are normal numbers belonging to the prompt."""
-
-    arms = NAMES
-    prior_mean = np.random.default_rng(0).standard_normal((len(NAMES), DIMENSION)) * 0.05
-    arm_records = tuple(Arm(name, 100, 0, 0, 0.7, 0.5, 0.3) for name in NAMES)
-
-    def contexts(self, pairs: Sequence[PreferencePair]) -> np.ndarray:
-        rows = [
-            np.random.default_rng(int(digest(pair.prompt), 16)).standard_normal(DIMENSION) for pair in pairs
-        ]
-        return np.array(rows).reshape(len(pairs), DIMENSION)
-
-    def scores(self, pairs: Sequence[PreferencePair]) -> np.ndarray:
-        return self.contexts(pairs) @ self.prior_mean.T
-
-    encoder_features = contexts
-
-
-def serve_in(folder: str, port: int, overrides: Sequence[str]) -> None:
-    """Serve in this process until it is killed or told to stop."""
-    sys.stderr = Path(folder, "stderr.txt").open("a")  # noqa: SIM115 (until the process ends)
-    given = [f"router={folder}", f"pool={folder}", f"state={folder}/state", f"port={port}"]
-    config = load_config(ServeConfig, None, [*given, "completions.hold_seconds=0", *overrides])
-    serve(make_gateway(config, InstantRouter(), RewardModelPool(map(Instant, NAMES)), "instant"), None)
-
-
-class Served:
-    """A gateway in a process of its own."""
-
-    def __init__(self, folder: Path, *overrides: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.port = _free_port()
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["rewardrouter.serve.server", "rewardrouter.router"])
-        self.process = context.Process(target=serve_in, args=(str(folder), self.port, overrides))
-        self.process.start()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.join()
-
-    @property
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    @property
-    def resident_mib(self) -> float:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-class Connection:
-    """One client's connection."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def post(self, path: str, body: Any) -> Any:
-        """Return the reply's JSON.
-
-        Raises
-        ------
-        OSError, asyncio.IncompleteReadError
-            If the server is gone.
-        """
-        if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
-        reader, writer = self._streams
-        data = json.dumps(body).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(data)}\r\n\r\n"
-        )
-        writer.write(head.encode() + data)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(answer.split("content-length: ")[1].split("\r\n")[0])
-        found = json.loads(await reader.readexactly(length))
-        if " 200 " not in answer.splitlines()[0]:
-            raise RuntimeError(f"{path}: {answer.splitlines()[0]}: {found}")
-        return found
-
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
-def batch(name: str) -> dict[str, Any]:
-    pairs = [
-        {"id": f"p{n}", "prompt": f"prompt {name} {n}", "response_a": f"a {name}", "response_b": f"b {name}"}
-        for n in range(PAIRS)
-    ]
-    return {"pairs": pairs, "batch_id": name}
-
-
-def told(reply: Any) -> dict[str, dict[str, float]]:
-    return {one["decision_id"]: dict(OUTCOME) for one in reply["annotations"] if one["label"]}
-
-
-async def ready(port: int) -> None:
-    for _ in range(3000):
-        with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
-        await asyncio.sleep(0.02)
-    raise RuntimeError("the gateway did not start")
 
 
 async def speed(served: Served, clients: int, requests: int, run: str) -> dict[str, dict[str, float]]:
@@ -327,32 +181,21 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
     return found
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", metavar="FILE|-", default="-", help="where the figures go")
+    add_json_option(parser, default="-")
     parser.add_argument("--requests", type=int, default=1000, help="of each kind, for each number of clients")
     parser.add_argument("--soak", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--kills", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="gateway-"))
     try:
-        text = json.dumps(asyncio.run(measure(arguments, folder)), indent=2)
+        figures = asyncio.run(measure(arguments, folder))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if arguments.json == "-":
-        print(text)
-    else:
-        Path(arguments.json).write_text(text + "\n")
+    write_figures(figures, arguments.json)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,7 @@ included. The policy is the sandbox's, trained on the spot, unless ``--policy`` 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +31,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from figures import add_json_option, write_figures
 from rewardrouter.config.generation import SamplingSettings
 from rewardrouter.config.online import PromptSettings
 from rewardrouter.config.sandbox import SandboxPolicyConfig, SandboxSamplesConfig
@@ -186,13 +185,8 @@ def summary(
 
 
 def report(options: argparse.Namespace, figures: dict[str, object]) -> None:
-    """Write one JSON object to ``--json``, or a line per way to standard output."""
-    if options.json == "-":
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-    elif options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    else:
+    """Write the figures, and a line per way to standard output where it is free."""
+    if not write_figures(figures, options.json):
         for name, speed in figures["tokens_per_second"].items():
             mean, factor = figures["mean_tokens"][name], figures["speedup"][name]
             print(f"{name:13} {speed:11,.0f} tokens/s {factor:7.3f} x   {mean:.1f} tokens per response")
@@ -215,7 +209,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--repeats", type=int, default=9, help="measurements of each way (default 9)")
     parser.add_argument("--seed", type=int, default=0, help="of prompts and policy (default 0)")
-    parser.add_argument("--json", help="file for the figures as JSON, or - for standard output")
+    add_json_option(parser)
     return parser.parse_args()
 
 

@@ -24,16 +24,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
-import json
 import sys
 import tracemalloc
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
 
+from figures import add_json_option, write_figures
 from rewardrouter.online import covariance
 from rewardrouter.online.thompson import ThompsonSampler
 from timing import Times
@@ -252,12 +251,7 @@ def rounded(value: object) -> object:
 
 def report(target: str | None, figures) -> None:
     """Write one JSON object to ``target``, or a table to standard output."""
-    if target == "-":
-        json.dump(figures, sys.stdout, indent=1)
-        print()
-    elif target:
-        Path(target).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    else:
+    if not write_figures(figures, target):
         for entry in figures["levels"]:
             print(
                 f"{entry['observations']:7,} observations: {entry['step_ms']:6.2f} ms, mabwiser"
@@ -285,7 +279,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--repeats", type=int, default=7, help="measurements of each figure (default 7)")
     parser.add_argument("--skip-grid", action="store_true", help="leave out the other sizes")
-    parser.add_argument("--json", help="file for the figures as JSON, or - for standard output")
+    add_json_option(parser)
     return parser.parse_args()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from figures import add_json_option, write_figures
 from rewardrouter.annotators import (
     Annotator,
     LookupAnnotator,
@@ -50,7 +51,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--config", type=Path, help="settings of the sandbox, JSON")
-    parser.add_argument("--json", help="file, or - for stdout")
+    add_json_option(parser)
     given = parser.parse_args()
     settings = json.loads(given.config.read_text()) if given.config else {}
     config = SandboxConfig.model_validate({"seed": given.seed, **settings})
@@ -59,11 +60,8 @@ def main() -> None:
     found = outcomes(training, held_out, EmbeddingCache(given.out / "embeddings"), given.seed)
     figures = measured(held_out, found)
     result = {"sandbox": sandbox.record, "n_pairs": len(held_out), "strategies": figures}
-    if given.json == "-":
-        print(json.dumps(result))
+    if write_figures(result, given.json):
         return
-    if given.json:
-        Path(given.json).write_text(json.dumps(result))
     print(sandbox.card.read_text(encoding="utf-8"))
     print(f"{len(training):,} pairs for fitting, {len(held_out):,} of the evaluation\n")
     for name, row in figures.items():

@@ -19,12 +19,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import random
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +35,7 @@ from transformers import (
     Qwen3ForSequenceClassification,
 )
 
+from figures import add_json_option, write_figures
 from rewardrouter.config.pool import HfConfig
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.policies.small_tokenizer import learn_tokenizer
@@ -187,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", metavar="FILE|-", default="-", help="where the figures go")
+    add_json_option(parser, default="-")
     parser.add_argument("--responses", type=int, default=512, help="in all, two to a pair (default 512)")
     parser.add_argument(
         "--model", help="folder of a reward model with a chat template, in place of a random one"
@@ -208,11 +207,7 @@ def main() -> None:
     pairs = made_pairs(options.responses, options.seed, options.max_tokens)
     with tempfile.TemporaryDirectory(prefix="scoring-") as folder:
         figures = measure(options.model or write_model(folder, pairs, options), pairs, options)
-    text = json.dumps(figures, indent=2)
-    if options.json == "-":
-        print(text)
-    else:
-        Path(options.json).write_text(text + "\n")
+    write_figures(figures, options.json)
 
 
 if __name__ == "__main__":

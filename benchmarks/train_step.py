@@ -11,12 +11,12 @@ as a share of a single reward model's step.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+from figures import add_json_option, write_figures
 from rewardrouter.config.loading import load_config
 from rewardrouter.config.train import TrainConfig
 from rewardrouter.router import BayesianRouter
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", help="file, or - for stdout")
+    add_json_option(parser)
     given, overrides = parser.parse_known_args()
     config = load_config(TrainConfig, given.config, [*overrides, f"steps={given.steps}", "evaluation=null"])
     steps = defaultdict(list)
@@ -50,11 +50,8 @@ def main() -> None:
     for row in figures.values():
         row["added_by_routing"] = sum(row[phase] for phase in ADDED) / single
         row["ratio_to_single"] = row["step"] / single
-    if given.json == "-":
-        print(json.dumps(figures))
+    if write_figures(figures, given.json):
         return
-    if given.json:
-        Path(given.json).write_text(json.dumps(figures))
     print(f"{'ms per step':<18}" + "".join(f"{name:>10}" for name in (*PHASES, "step", "ratio", "routing")))
     for name, row in figures.items():
         times = "".join(f"{1000 * row[phase]:>10.1f}" for phase in (*PHASES, "step"))

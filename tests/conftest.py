@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,20 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 settings.register_profile("rewardrouter", deadline=None)  # a shared machine is slow at times
 settings.load_profile("rewardrouter")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have one folder for the temporary files of all processes, which is removed at the end.
+
+    Else there is litter: of processes that tests kill, of torch's launcher, and of pytest-xdist's workers, which end
+    without cleaning up. The folder's name is short, for sockets. What ``tmp_path`` gives stays where pytest has it.
+    """
+    if hasattr(config, "workerinput"):  # a worker, which was begun in this folder
+        return
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    folder = os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="rr-tests-")
+    # At the very end: multiprocessing removes its own part at -100, and wants to find it.
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=-200)
 
 
 @pytest.fixture(scope="session")

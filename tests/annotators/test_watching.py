@@ -40,6 +40,10 @@ def test_pairs_unlike_the_reference_are_noticed():
     assert told.fired
     assert told.evidence > told.threshold == pytest.approx(2.0)
     assert told.p < 0.01
+    assert told.pairs == 6 * len(TABLE)
+    early = [labelled(made(), steps).watch.evidence for steps in range(1, 7)]
+    assert told.fired_at == next(one.pairs for one in early if one.fired) < told.pairs
+    assert all(one.fired_at in (None, told.fired_at) for one in early)
 
 
 def test_of_each_group_one_pair_is_shown():
@@ -48,7 +52,7 @@ def test_of_each_group_one_pair_is_shown():
     whole, firsts = ShiftWatch(Remembering.reference), ShiftWatch(Remembering.reference)
     whole.see(pairs, contexts)
     firsts.see(pairs[:3], contexts[:3])
-    assert whole.evidence == firsts.evidence
+    assert whole.evidence == dataclasses.replace(firsts.evidence, pairs=len(pairs))
 
 
 def test_there_is_no_watch_without_a_reference():
@@ -63,6 +67,7 @@ def test_it_goes_on_where_a_state_was_taken_and_starts_anew_with_an_old_state():
     whole, resumed = labelled(made(), 2), made()
     state = whole.state_dict()
     resumed.load_state_dict(state)
+    assert resumed.watch.evidence == whole.watch.evidence
     assert labelled(resumed, 3).watch.evidence == labelled(whole, 3).watch.evidence
     metadata = {name: value for name, value in state.metadata.items() if name != "watch"}
     arrays = {name: array for name, array in state.arrays.items() if not name.startswith("watch.")}

@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from calibrated import CalibratedScorer
 from scripted_scorer import ScriptedScorer
 from text_rewards import TextJudge, TextScorer, hashed
 
+from rewardrouter.calibration import Signals
 from rewardrouter.config.loading import load_config
 from rewardrouter.config.serve import ServeConfig
+from rewardrouter.online.shift import ContextReference
+from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.router import Arm
 from rewardrouter.serve.engine import Engine
@@ -32,7 +36,14 @@ ARMS = ("rm0", "rm1", "rm2")
 
 
 class Router(ScriptedScorer):
-    """A scripted router that saw its arms' scores."""
+    """A scripted router that saw its arms' scores; it was calibrated, and fitted to contexts like these."""
+
+    reference = ContextReference.of(np.random.default_rng(0).standard_normal((300, 5)))
+    _calibrated = CalibratedScorer(ARMS)
+    held_out = _calibrated.held_out
+
+    def signals(self, pairs: Sequence[PreferencePair]) -> Signals:
+        return self._calibrated.signals(pairs)
 
     @property
     def arm_records(self) -> tuple[Arm, ...]:

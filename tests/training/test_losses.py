@@ -10,7 +10,7 @@ from tiny_online import ByHash, Recording, log_prob, online, texts_of, tiny_run
 from transformers import AutoTokenizer
 
 from rewardrouter.config.policy import LossKind
-from rewardrouter.training import trainer
+from rewardrouter.training import losses as training_losses
 from rewardrouter.training.generation import TransformersGenerator
 
 BETA = 0.1
@@ -77,11 +77,11 @@ def test_outcomes_equal_a_computation_of_each_response_alone(
 def test_an_output_layer_that_never_holds_all_logits_costs_the_same(
     tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter: bool
 ) -> None:
-    if not trainer._CAN_FUSE:
+    if not training_losses._CAN_FUSE:
         pytest.skip("this TRL has no such layer")
     told = []
-    for many in (trainer.MANY_LOGITS, 0):
-        monkeypatch.setattr(trainer, "MANY_LOGITS", many)
+    for many in (training_losses.MANY_LOGITS, 0):
+        monkeypatch.setattr(training_losses, "MANY_LOGITS", many)
         annotator = ByHash()
         run = tiny_run(tiny_llama, tmp_path / str(many), annotator, adapter=adapter, learning_rate=1e-3)
         run.train()

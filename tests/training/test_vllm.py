@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ from asking import asked, ids_of, load, with_adapter
 from peft import PeftModel
 from tiny_checkpoints import write_llama
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from vllm_like import VllmLike, changed, fails, running, sample, slowly
+from vllm_like import VllmLike, sample, serving
 
 from rewardrouter.config.generation import SamplingSettings
-from rewardrouter.errors import ConfigError
-from rewardrouter.training import vllm_server
+from rewardrouter.errors import ConfigError, MissingDependencyError
+from rewardrouter.testing.loopback import Fault, changed, late, says, status
+from rewardrouter.training import engines, vllm_server
 from rewardrouter.training.vllm import VllmGenerator
 from rewardrouter.training.vllm_server import VllmError
 
 ENDS = list(range(1, 60))
+FAILS = status(500, '{"error": {"message": "EngineCore encountered an issue.", "code": 500}}')
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def tokenizer(base: tuple[PreTrainedModel, PreTrainedTokenizerBase]) -> PreTrain
 
 @pytest.fixture
 def server(base: tuple[PreTrainedModel, PreTrainedTokenizerBase]) -> Iterator[VllmLike]:
-    with running(copy.deepcopy(base[0])) as found:
+    with serving(copy.deepcopy(base[0])) as found:
         yield found
 
 
@@ -131,9 +133,9 @@ def test_no_more_prompts_at_once_than_allowed(
     server: VllmLike, tokenizer: PreTrainedTokenizerBase, policy: PeftModel, tmp_path: Path
 ) -> None:
     prompts = asked(tokenizer, [f"What is {n}?" for n in range(8)])
-    server.faults.extend([slowly(0.1)] * 8)
+    server.faults.extend([late(0.1)] * 8)
     generator(tokenizer, server.url, tmp_path, concurrency=3).generate(policy, prompts, step=0)
-    assert server.most_at_once == 3
+    assert server.most == 3
 
 
 def test_errors_of_the_server_are_tried_again(
@@ -142,9 +144,9 @@ def test_errors_of_the_server_are_tried_again(
     prompts = asked(tokenizer)[:1]
     sampler = generator(tokenizer, server.url, tmp_path)
     wanted = ids_of(sampler.generate(policy, prompts, step=0))
-    server.faults.extend([fails, fails])
+    server.faults.extend([FAILS] * 2)
     assert ids_of(sampler.generate(policy, prompts, step=0)) == wanted
-    server.faults.extend([fails] * 3)
+    server.faults.extend([FAILS] * 3)
     with pytest.raises(VllmError) as caught:
         sampler.generate(policy, prompts, step=0)
     said = f"{server.url}/v1/completions: HTTP 500 (EngineCore encountered an issue.), 3 times in a row"
@@ -157,10 +159,10 @@ def test_time_outs_are_tried_again(
     prompts = asked(tokenizer)[:1]
     wanted = ids_of(generator(tokenizer, server.url, tmp_path).generate(policy, prompts, step=0))
     hasty = generator(tokenizer, server.url, tmp_path, timeout=0.4, tries=2)
-    server.faults.append(slowly(1.0))
+    server.faults.append(late(1.0))
     assert ids_of(hasty.generate(policy, prompts, step=0)) == wanted
-    server.faults.extend([slowly(1.0)] * 2)
-    with pytest.raises(VllmError, match=r"/v1/completions: no answer within 0\.4 s, 2 times in a row"):
+    server.faults.extend([late(1.0)] * 2)
+    with pytest.raises(VllmError, match=r"/v1/completions: no whole answer within 0\.4 s, 2 times in a row"):
         hasty.generate(policy, prompts, step=0)
 
 
@@ -168,7 +170,7 @@ def test_an_adapter_whose_loading_got_no_answer_is_not_loaded_twice(
     server: VllmLike, tokenizer: PreTrainedTokenizerBase, policy: PeftModel, tmp_path: Path
 ) -> None:
     server.faulty = "/v1/load_lora_adapter"
-    server.faults.append(slowly(1.0))
+    server.faults.append(late(1.0))
     found = generator(tokenizer, server.url, tmp_path, timeout=0.6).generate(policy, asked(tokenizer), step=0)
     assert len(found) == 4
     assert len(server.adapters) == 1
@@ -185,6 +187,11 @@ def test_two_processes_of_a_run_share_the_adapter(
         assert len(server.adapters) == 1
         assert len(list(tmp_path.iterdir())) == 1
         train(policy, step)
+
+
+def of_choices(change: Callable[[list[dict[str, Any]]], None]) -> Fault:
+    """Change the choices of an answer, in place."""
+    return changed(lambda answer: change(answer["choices"]))
 
 
 def cut(choices: list[dict[str, Any]]) -> None:
@@ -215,15 +222,15 @@ def other_end(choices: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (changed(cut), "2 responses instead of 3"),
-        (changed(without_ids), r"no token_ids: return_token_ids needs vLLM 0\.10\.2"),
-        (changed(too_long), "11 tokens, of 10 at most"),
-        (changed(empty), "0 tokens, of 10 at most"),
-        (changed(unknown_ids), "that the policy does not have"),
-        (changed(other_end), "ends with token 200"),
-        (lambda _: (200, b"<html>hello</html>"), "the answer is no JSON: <html>hello"),
-        (lambda _: (200, b'{"detail": "ok"}'), "the answer has no choices"),
-        (lambda _: (422, b'{"error": {"message": "no such field"}}'), r"HTTP 422 \(no such field\)"),
+        (of_choices(cut), "2 responses instead of 3"),
+        (of_choices(without_ids), r"no token_ids: return_token_ids needs vLLM 0\.10\.2"),
+        (of_choices(too_long), "11 tokens, of 10 at most"),
+        (of_choices(empty), "0 tokens, of 10 at most"),
+        (of_choices(unknown_ids), "that the policy does not have"),
+        (of_choices(other_end), "ends with token 200"),
+        (says(b"<html>hello</html>"), "the answer is no JSON: <html>hello"),
+        (says(b'{"detail": "ok"}'), "the answer has no choices"),
+        (status(422, '{"error": {"message": "no such field"}}'), r"HTTP 422 \(no such field\)"),
     ],
 )
 def test_answers_that_cannot_be_used(
@@ -246,14 +253,16 @@ def test_no_server(tokenizer: PreTrainedTokenizerBase, policy: PeftModel, tmp_pa
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(VllmError, match=r"/v1/models: .*refused; is the server running\?"):
+    with pytest.raises(
+        VllmError, match=r"/v1/models: no connection \(.*\): is the server running\?, 3 times in a row"
+    ):
         generator(tokenizer, url, tmp_path).generate(policy, asked(tokenizer), step=0)
 
 
 def test_a_server_that_takes_no_adapters(
     base: tuple[PreTrainedModel, PreTrainedTokenizerBase], policy: PeftModel, tmp_path: Path
 ) -> None:
-    with running(base[0], updates=False) as closed, pytest.raises(VllmError) as caught:
+    with serving(base[0], updates=False) as closed, pytest.raises(VllmError) as caught:
         generator(base[1], closed.url, tmp_path).generate(policy, asked(base[1]), step=0)
     assert "/v1/load_lora_adapter: HTTP 404" in str(caught.value)
     assert "--enable-lora" in str(caught.value)
@@ -266,18 +275,19 @@ def test_the_key_comes_from_the_environment(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with running(copy.deepcopy(base[0]), key="hush") as closed:
+    with serving(copy.deepcopy(base[0]), key="hush") as closed:
         sampler = generator(base[1], closed.url, tmp_path)
         with pytest.raises(VllmError, match=r"HTTP 401 .* set VLLM_API_KEY"):
             sampler.generate(policy, asked(base[1]), step=0)
         monkeypatch.setenv("VLLM_API_KEY", "hush")
+        sampler = generator(base[1], closed.url, tmp_path)
         assert len(sampler.generate(policy, asked(base[1]), step=0)) == 4
 
 
 def test_a_server_that_was_restarted_gets_the_adapter_again(
     base: tuple[PreTrainedModel, PreTrainedTokenizerBase], policy: PeftModel, tmp_path: Path
 ) -> None:
-    with running(copy.deepcopy(base[0])) as server:
+    with serving(copy.deepcopy(base[0])) as server:
         sampler = generator(base[1], server.url, tmp_path)
         sampler.generate(policy, asked(base[1]), step=0)
         server.adapters.clear()
@@ -326,9 +336,19 @@ def test_settings_without_a_server(tokenizer: PreTrainedTokenizerBase) -> None:
         VllmGenerator(tokenizer, SamplingSettings(), seed=0)
 
 
+def test_without_its_client_the_package_is_named(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"engine": "vllm", "vllm": {"url": "http://127.0.0.1:1", "adapter_folder": str(tmp_path)}}
+    monkeypatch.setattr(engines, "find_spec", lambda _: None)
+    with pytest.raises(MissingDependencyError, match=r"httpx2: pip install 'rewardrouter\[http\]'"):
+        engines.response_generator(tokenizer, SamplingSettings.model_validate(settings), seed=0)
+    assert engines.response_generator(tokenizer, SamplingSettings(), seed=0)
+
+
 @pytest.mark.parametrize(
     "answer",
-    [b'{"error": {"message": "Bearer hush is not known"}}', b"<html>hush, said the proxy</html>"],
+    ['{"error": {"message": "Bearer hush is not known"}}', "<html>hush, said the proxy</html>"],
 )
 def test_no_error_repeats_the_key(
     server: VllmLike,
@@ -336,11 +356,11 @@ def test_no_error_repeats_the_key(
     policy: PeftModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    answer: bytes,
+    answer: str,
 ) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "hush")
-    for status in (200, 400, 503):
-        server.faults.extend([lambda _, status=status: (status, answer)] * 8)
+    for code in (200, 400, 503):
+        server.faults.extend([status(code, answer)] * 8)
         with pytest.raises(VllmError) as caught:
             generator(tokenizer, server.url, tmp_path, tries=1).generate(policy, asked(tokenizer)[:1], step=0)
         server.faults.clear()

@@ -95,11 +95,8 @@ class Annotator(Protocol):
         """Restore what :meth:`state_dict` returned; raise ``CheckpointError`` where it does not fit."""
 
 
-class Stateless:
-    """The part of an annotator that learns nothing."""
-
-    def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:
-        """Ignore the outcomes: this strategy does not learn."""
+class KeepsNoState:
+    """The part of an annotator, or of a reward, that has nothing to remember."""
 
     def state_dict(self) -> State:
         """Return the empty state."""
@@ -111,10 +108,17 @@ class Stateless:
         Raises
         ------
         CheckpointError
-            If there is anything in it: it belongs to another strategy.
+            If there is anything in it: it belongs to another one.
         """
         if found := [*state.arrays, *state.metadata]:
             raise CheckpointError(f"{type(self).__name__} keeps no state, but was given {', '.join(found)}")
+
+
+class Stateless(KeepsNoState):
+    """The part of an annotator that learns nothing."""
+
+    def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:
+        """Ignore the outcomes: this strategy does not learn."""
 
 
 def decision_id(pair: PreferencePair, step: StepContext) -> DecisionId:

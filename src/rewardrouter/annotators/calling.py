@@ -15,7 +15,7 @@ import numpy as np
 
 from rewardrouter.annotators.base import Annotation, StepContext, decision_id
 from rewardrouter.online.arrays import Indices, Mask
-from rewardrouter.pairs import PreferencePair
+from rewardrouter.pairs import Label, PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.verdicts import Verdict
 
@@ -107,6 +107,24 @@ def call_all(pool: RewardModelPool, pairs: Sequence[PreferencePair]) -> list[tup
     """Ask every RM of the pool about every pair; verdicts in the pool's order."""
     found = pool.judge_each(dict.fromkeys(pool.names, pairs))
     return [tuple(found[rm][i] for rm in pool.names) for i in range(len(pairs))]
+
+
+def joint_annotation(
+    pair: PreferencePair,
+    verdicts: tuple[Verdict, ...],
+    label: Label | None,
+    step: StepContext,
+    reason: str | None = None,
+) -> Annotation:
+    """Return the annotation of a label that no RM gave alone; where there is none, ``reason`` says why."""
+    return Annotation(
+        decision_id=decision_id(pair, step),
+        pair_id=pair.id,
+        label=label,
+        rms=tuple(verdict.rm for verdict in verdicts),
+        verdicts=verdicts,
+        reason=reason,
+    )
 
 
 def why_no_label(verdicts: Sequence[Verdict]) -> str:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rewardrouter.annotators.base import Annotation, Stateless, StepContext, decision_id
-from rewardrouter.annotators.calling import call_all, why_no_label
+from rewardrouter.annotators.base import Annotation, Stateless, StepContext
+from rewardrouter.annotators.calling import call_all, joint_annotation, why_no_label
 from rewardrouter.pairs import Label, PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.verdicts import Verdict
@@ -59,16 +59,7 @@ class ScoreEnsembleAnnotator(Stateless):
         annotations = []
         for pair, verdicts in zip(pairs, call_all(self._pool, pairs), strict=True):
             label, reason = self._decide(verdicts)
-            annotations.append(
-                Annotation(
-                    decision_id=decision_id(pair, step),
-                    pair_id=pair.id,
-                    label=label,
-                    rms=self._pool.names,
-                    verdicts=verdicts,
-                    reason=reason,
-                )
-            )
+            annotations.append(joint_annotation(pair, verdicts, label, step, reason))
         return annotations
 
     def _decide(self, verdicts: Sequence[Verdict]) -> tuple[Label | None, str | None]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from rewardrouter.annotators.choosing import Per
 from rewardrouter.annotators.contexts import PairScorer, pair_embeddings
 from rewardrouter.annotators.rewards import BatchLossReward, LossReward, Reward
-from rewardrouter.annotators.routed import Per, RoutedAnnotator
+from rewardrouter.annotators.routed import RoutedAnnotator
 from rewardrouter.errors import ConfigError
 from rewardrouter.online.linucb import LinUCB
 from rewardrouter.online.policy import BanditPolicy

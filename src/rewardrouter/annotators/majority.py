@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from rewardrouter.annotators.base import Annotation, Stateless, StepContext, decision_id
-from rewardrouter.annotators.calling import call_all, why_no_label
+from rewardrouter.annotators.base import Annotation, Stateless, StepContext
+from rewardrouter.annotators.calling import call_all, joint_annotation, why_no_label
 from rewardrouter.annotators.seeding import pair_generator
 from rewardrouter.pairs import Label, PreferencePair, digest
 from rewardrouter.reward_models.pool import RewardModelPool
@@ -30,16 +30,8 @@ class MajorityAnnotator(Stateless):
         for pair, verdicts in zip(pairs, call_all(self._pool, pairs), strict=True):
             votes = [verdict.label for verdict in verdicts if verdict.label is not None]
             label = self._winner(votes.count("A"), votes.count("B"), pair, step)
-            annotations.append(
-                Annotation(
-                    decision_id=decision_id(pair, step),
-                    pair_id=pair.id,
-                    label=label,
-                    rms=self._pool.names,
-                    verdicts=verdicts,
-                    reason=why_no_label(verdicts) if label is None else None,
-                )
-            )
+            reason = why_no_label(verdicts) if label is None else None
+            annotations.append(joint_annotation(pair, verdicts, label, step, reason))
         return annotations
 
     def _winner(self, for_a: int, for_b: int, pair: PreferencePair, step: StepContext) -> Label | None:

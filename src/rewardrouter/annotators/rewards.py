@@ -12,9 +12,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rewardrouter.annotators.base import Outcome
+from rewardrouter.annotators.base import KeepsNoState, Outcome
 from rewardrouter.annotators.decisions import Decision
-from rewardrouter.errors import CheckpointError
 from rewardrouter.online.advantage import advantage_rewards
 from rewardrouter.online.arrays import Floats
 from rewardrouter.online.feedback import BanditReward, BatchReward, Rewards
@@ -77,7 +76,7 @@ class BatchLossReward:
         self._formula.load_state_dict(state)
 
 
-class AdvantageReward:
+class AdvantageReward(KeepsNoState):
     """Table 7's: 1 where the loss is at most the mean over the reference RMs' labels, else 0.
 
     A reference that gave the decision's own label has its loss, one that gave the other label the swapped loss;
@@ -93,21 +92,6 @@ class AdvantageReward:
                 if label is not None:
                     row[n] = outcome.loss if label == decision.label else outcome.swapped_loss
         return advantage_rewards(_losses(outcomes), references)
-
-    def state_dict(self) -> State:
-        """Return the empty state: every pair is judged by itself."""
-        return State()
-
-    def load_state_dict(self, state: State) -> None:
-        """Accept the empty state.
-
-        Raises
-        ------
-        CheckpointError
-            If there is anything in it: it belongs to another reward.
-        """
-        if found := [*state.arrays, *state.metadata]:
-            raise CheckpointError(f"AdvantageReward keeps no state, but was given {', '.join(found)}")
 
 
 def _losses(outcomes: Sequence[Outcome]) -> Floats:

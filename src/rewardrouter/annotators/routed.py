@@ -3,24 +3,26 @@
     annotate:  contexts -> one draw -> the RM of the highest score, failing over by the same draw -> pending
     observe:   outcomes -> settled batches, in order -> bandit rewards -> the policy's update
 
-Only the arm that answered learns. A strategy is a choice of three parts: the bandit
+Only the arm that answered learns. A strategy is a choice of four parts: the bandit
 (:class:`~rewardrouter.online.policy.BanditPolicy`), what it sees of a pair
-(:data:`~rewardrouter.annotators.contexts.ContextSource`) and what a label was worth
-(:class:`~rewardrouter.annotators.rewards.Reward`).
+(:data:`~rewardrouter.annotators.contexts.ContextSource`), what a label was worth
+(:class:`~rewardrouter.annotators.rewards.Reward`), and what one choice is for
+(:data:`~rewardrouter.annotators.choosing.Per`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 
 from rewardrouter.annotators.base import Annotation, DecisionId, Outcome, StepContext
-from rewardrouter.annotators.calling import Choose, call_until_answered
+from rewardrouter.annotators.calling import call_until_answered
+from rewardrouter.annotators.choosing import CHOOSING, Per
 from rewardrouter.annotators.contexts import ContextSource, KnowsItsPairs
-from rewardrouter.annotators.decisions import Decision, PendingDecisions, Settled
+from rewardrouter.annotators.decisions import Decision, PendingDecisions
 from rewardrouter.annotators.observations import Observation
 from rewardrouter.annotators.observing import Drawn, Observer
 from rewardrouter.annotators.references import ask
@@ -28,7 +30,7 @@ from rewardrouter.annotators.rewards import Reward
 from rewardrouter.annotators.watching import ShiftWatch
 from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.advantage import ReferenceSampler
-from rewardrouter.online.arrays import Floats, Indices, Mask
+from rewardrouter.online.arrays import Floats, Indices
 from rewardrouter.online.policy import BanditPolicy
 from rewardrouter.online.posterior import Scores
 from rewardrouter.online.thompson import ThompsonSampler
@@ -36,9 +38,6 @@ from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.state import State
 from rewardrouter.verdicts import Verdict
-
-Per: TypeAlias = Literal["pair", "batch"]
-"""What one choice is for: each pair, or all pairs of a call together."""
 
 
 class RoutedAnnotator:
@@ -55,11 +54,9 @@ class RoutedAnnotator:
     reward
         What it learns from.
     per
-        ``"pair"``: every pair has its own context and draw. ``"batch"``: the pairs of a call have one, the mean of
-        their contexts. The RM chosen then learns once, from that context and the mean reward of the pairs that it
-        answered; one that answered in its place was not chosen on this context and learns nothing. Use a reward
-        there that is not centred in the batch (:class:`~rewardrouter.annotators.rewards.BatchLossReward`): a
-        centred one would be constant.
+        What one choice is for (:mod:`rewardrouter.annotators.choosing`). With ``"batch"`` use a reward that is not
+        centred in the batch (:class:`~rewardrouter.annotators.rewards.BatchLossReward`): a centred one would be
+        constant.
     references
         RMs asked for comparison, before the choice: those that a sampler draws per pair, or ``"all"``.
     observer
@@ -83,13 +80,13 @@ class RoutedAnnotator:
         references: ReferenceSampler | Literal["all"] | None = None,
         observer: Observer | None = None,
     ) -> None:
-        if per not in ("pair", "batch"):
+        if per not in CHOOSING:
             raise ConfigError(f"per: expected pair or batch, found {per!r}")
         self._pool = pool.select(policy.names)
         self._policy = policy
         self._contexts = contexts
         self._reward = reward
-        self._per = per
+        self._per, self._choosing = per, CHOOSING[per]
         self._references = references
         if observer is not None and (per == "batch" or not isinstance(policy, ThompsonSampler)):
             raise ConfigError("an observer teaches Thompson sampling per pair; leave it out here")
@@ -152,24 +149,18 @@ class RoutedAnnotator:
         """Return the labels of the chosen RMs; a failed or tied one gives way to the next best of the same draw."""
         if not pairs:
             return []
-        names, contexts = self._policy.names, self._contexts(pairs, step)
+        contexts = self._contexts(pairs, step)
         observer = self._observer
         drawn = None
         if observer is not None:
             drawn = observer.draw(pairs, step, self._policy.scores(contexts) if observer.probes else None)
         compared = self._compared(pairs, drawn)
-        chosen = None
-        if self._per == "pair":
-            choose = self._choice_per_pair(contexts)
-        else:
-            choose = self._choice_per_batch(contexts)
-            chosen = names[int(choose(np.zeros(1, np.int64), np.ones((1, len(names)), np.bool_))[0])]
-        annotations = call_until_answered(self._pool, pairs, step, names, choose, known=compared)
-        seen = contexts if chosen is None else np.tile(contexts.mean(axis=0), (len(pairs), 1))
-        observed = None if observer is None or drawn is None else observer.observe(drawn, pairs, annotations)
-        self._remember(
-            [one if chosen in (None, one.rm) else None for one in annotations], seen, compared, observed, step
+        choice = self._choosing.choice(self._policy, contexts)
+        annotations = call_until_answered(
+            self._pool, pairs, step, self._policy.names, choice.choose, known=compared
         )
+        observed = None if observer is None or drawn is None else observer.observe(drawn, pairs, annotations)
+        self._remember(choice.taught(annotations), choice.contexts, compared, observed, step)
         self._last_contexts = contexts
         if self._watch is not None:
             self._watch.see(pairs, contexts)
@@ -179,10 +170,13 @@ class RoutedAnnotator:
         """Learn from outcomes: each batch at once, when it is settled (:mod:`rewardrouter.annotators.decisions`)."""
         self._last_rewards = {}
         for settled in self._pending.settle(outcomes):
-            if self._per == "pair":
-                self._learn_by_pair(settled)
+            lessons = self._choosing.lessons(settled, self._reward)
+            values = lessons.values
+            if self._observer is not None and isinstance(self._policy, ThompsonSampler):
+                values = self._observer.teach(self._policy, settled, values)
             else:
-                self._learn_by_arm(settled)
+                self._policy.update(lessons.contexts, self._arms(lessons.rms), lessons.rewards)
+            self._note(settled.decisions, values)
 
     def state_dict(self) -> State:
         """Return policy, reward, pending decisions and the reference sampler's generator."""
@@ -242,25 +236,6 @@ class RoutedAnnotator:
             **observed,
         }
 
-    def _choice_per_pair(self, contexts: Floats) -> Choose:
-        deviations = self._policy.deviations(len(contexts))
-
-        def choose(rows: Indices, left: Mask) -> Indices:
-            return self._policy.best(contexts[rows], deviations[rows], left)
-
-        return choose
-
-    def _choice_per_batch(self, contexts: Floats) -> Choose:
-        mean, deviations = contexts.mean(axis=0, keepdims=True), self._policy.deviations(1)
-
-        def choose(rows: Indices, left: Mask) -> Indices:  # noqa: ARG001 - every row has the same context and draw
-            patterns, pattern_of = np.unique(left, axis=0, return_inverse=True)
-            n = len(patterns)
-            arms = self._policy.best(np.repeat(mean, n, axis=0), np.repeat(deviations, n, axis=0), patterns)
-            return arms[pattern_of.reshape(-1)]
-
-        return choose
-
     def _compared(self, pairs: Sequence[PreferencePair], drawn: Drawn | None) -> list[dict[str, Verdict]]:
         """Return the verdicts by name, per pair, of the RMs that are asked whatever is chosen."""
         # Drawn over the sorted names: arms in another order are compared alike.
@@ -291,29 +266,6 @@ class RoutedAnnotator:
             )
             labelled.append(row)
         self._pending.remember(decisions, contexts[labelled])
-
-    def _learn_by_pair(self, settled: Settled) -> None:
-        values = self._reward.rewards(settled.decisions, settled.outcomes).values
-        if self._observer is not None and isinstance(self._policy, ThompsonSampler):
-            values = self._observer.teach(self._policy, settled, values)
-        else:
-            arms = self._arms([decision.rm for decision in settled.decisions])
-            self._policy.update(settled.contexts, arms, values)
-        self._note(settled.decisions, values)
-
-    def _learn_by_arm(self, settled: Settled) -> None:
-        answered: dict[str, list[int]] = {}
-        for row, decision in enumerate(settled.decisions):
-            answered.setdefault(decision.rm, []).append(row)
-        means, rewards = [], []
-        for rows in answered.values():
-            decisions = [settled.decisions[row] for row in rows]
-            values = self._reward.rewards(decisions, [settled.outcomes[row] for row in rows]).values
-            given = values[np.isfinite(values)]
-            means.append(settled.contexts[rows].mean(axis=0))
-            rewards.append(given.mean() if len(given) else np.nan)
-            self._note(decisions, values)
-        self._policy.update(np.stack(means), self._arms(list(answered)), np.array(rewards))
 
     def _arms(self, rms: Sequence[str]) -> Indices:
         index = {name: n for n, name in enumerate(self._policy.names)}

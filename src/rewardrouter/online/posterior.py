@@ -7,13 +7,7 @@ again Gaussian (Eqs. 5, 6):
     covariance' = (covariance^-1 + H' H / noise_variance)^-1
     mean'       = covariance' (covariance^-1 mean + H' r / noise_variance)
 
-It is computed in the covariance's own form, so that nothing of size d x d is inverted: with
-``G = H covariance`` and the Cholesky factor ``L L' = G H' + noise_variance I``
-
-    V = L^-1 G,    covariance' = covariance - V' V,    mean' = mean + V' L^-1 (r - H mean).
-
-The rewards of a batch belong to several arms; with H sorted by arm, ``G H'`` has one diagonal block per
-arm and one factorisation serves them all.
+:mod:`rewardrouter.online.conditioning` says how that is computed.
 
 Where the world changes, old rewards mislead. With a ``discount`` g < 1 every update, which is one batch, is followed
 by a step back to the prior, of the arms that had no reward as well:
@@ -38,7 +32,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rewardrouter.errors import ConfigError
-from rewardrouter.online.arrays import Floats, Indices, as_arms, as_contexts, as_vector
+from rewardrouter.online.arrays import Floats, as_arms, as_contexts, as_vector
+from rewardrouter.online.conditioning import condition
 from rewardrouter.online.covariance import Covariance
 from rewardrouter.online.posterior_state import (
     check_agreement,
@@ -179,7 +174,11 @@ class ArmPosteriors:
         for start in range(0, len(usable), CHUNK):
             rows = usable[start : start + CHUNK]
             rows = rows[np.argsort(chosen[rows], kind="stable")]
-            self._take_in(checked[rows], chosen[rows], values[rows])
+            found = condition(
+                self.mean, self.covariances, checked[rows], chosen[rows], values[rows], self.noise_variance
+            )
+            self.counts[found.arms] += found.counts
+            self.spread[found.arms] = found.spread
         if self.discount < 1.0:
             for covariance in self.covariances:
                 covariance.forget(self.discount)
@@ -279,27 +278,3 @@ class ArmPosteriors:
         away = self.mean - self.prior_mean
         for arm in np.flatnonzero(away.any(axis=1)):
             self.mean[arm] += strength * self.covariances[arm].gains(away[arm : arm + 1])[0]
-
-    def _take_in(self, contexts: Floats, arms: Indices, rewards: Floats) -> None:
-        """Update with at most :data:`CHUNK` rewards, sorted by arm."""
-        starts = np.flatnonzero(np.diff(arms, prepend=-1))
-        present, sizes = arms[starts], np.diff(starts, append=len(arms))
-        spans = [
-            (arm, slice(start, start + size))
-            for arm, start, size in zip(present.tolist(), starts.tolist(), sizes.tolist(), strict=True)
-        ]
-        gains = np.empty_like(contexts)
-        innovation = np.zeros((len(arms), len(arms)))
-        for arm, own in spans:
-            gains[own] = self.covariances[arm].gains(contexts[own])
-            innovation[own, own] = gains[own] @ contexts[own].T
-        squared_norms = np.maximum(np.vecdot(contexts, contexts), np.finfo(np.float64).tiny)
-        self.spread[present] = np.add.reduceat(innovation.diagonal() / squared_norms, starts) / sizes
-        self.counts[present] += sizes
-        innovation.flat[:: len(arms) + 1] += self.noise_variance
-        whiten = np.linalg.inv(np.linalg.cholesky(innovation))
-        surprise = whiten @ (rewards - np.vecdot(contexts, self.mean[arms]))
-        for arm, own in spans:
-            rows = whiten[own, own] @ gains[own]
-            self.mean[arm] += surprise[own] @ rows
-            self.covariances[arm].subtract(rows)

@@ -11,7 +11,7 @@ A batch goes through the model in micro-batches of pairs of similar length; the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TypeVar
 
@@ -33,13 +33,12 @@ from rewardrouter.policies.lora import LoraAdapter
 from rewardrouter.policies.losses import PairLosses, pair_losses
 from rewardrouter.policies.optimiser import Optimiser
 from rewardrouter.policies.prepared import PreparedPairs
+from rewardrouter.policies.prepared_scoring import PreparedScorer, Rows
 from rewardrouter.policies.scoring import ResponseScorer
 from rewardrouter.policies.tokens import PolicyLayout
-from rewardrouter.pretrained.batches import length_batches
 from rewardrouter.pretrained.loading import resolve_device
 from rewardrouter.state import State
 
-Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _N = TypeVar("_N", np.float32, np.int64)
 
@@ -83,9 +82,8 @@ class PreferencePolicy:
             enable_checkpointing(self._model)
         self._adapter = LoraAdapter(self._model, config.lora) if config.tuning == "lora" else None
         dtypes = resolve_dtypes(config, self._model.device)
-        self._scorer = ResponseScorer(
-            self._model, None if dtypes.computed == dtypes.held else dtypes.computed
-        )
+        scorer = ResponseScorer(self._model, None if dtypes.computed == dtypes.held else dtypes.computed)
+        self._scorer = PreparedScorer(scorer, config.microbatch_tokens)
         trained = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
         self._optimiser = Optimiser(trained, config.learning_rate, config.weight_decay)
         self._known: tuple[PreparedPairs, npt.NDArray[np.float32]] | None = None
@@ -143,8 +141,8 @@ class PreferencePolicy:
         prepared = PreparedPairs(self._layout.tokens(pairs), unknown, unknown, self.identity)
         rows = np.arange(len(pairs))
         with self._adapter.disabled() if self._adapter is not None else nullcontext():
-            reference = self._score(prepared, rows)
-            rests = self._score(prepared, rows, rests=True)
+            reference = self._scorer.log_probs(prepared, rows)
+            rests = self._scorer.log_probs(prepared, rows, rests=True)
         wrong = np.flatnonzero(~np.isfinite(reference + rests).all(axis=1))
         if len(wrong):
             raise CheckpointError(
@@ -188,7 +186,7 @@ class PreferencePolicy:
         _check_batch(rows, labels, weights)
         outcome = np.empty((3, len(rows)))
         self._optimiser.zero_grad()
-        for places in self._micro_batches(prepared, rows):
+        for places in self._scorer.batches(prepared, rows):
             found = self._losses(prepared, rows[places], labels[places])
             both = torch.stack([found.losses, found.swapped_losses, found.margins]).detach()
             outcome[:, places] = both.double().cpu().numpy()
@@ -218,12 +216,7 @@ class PreferencePolicy:
     def prompt_embeddings(self, prepared: PreparedPairs, rows: Rows) -> npt.NDArray[np.float32]:
         """Return the mean last hidden state of each prompt's tokens, ``float32 [B, d]``, of the policy as it is."""
         self._check(prepared)
-        prompts = [prepared.tokens.prompts[row] for row in rows]
-        found = np.zeros((len(prompts), self.width), np.float32)
-        lengths = [len(prompt) for prompt in prompts]
-        for places in length_batches(lengths, np.arange(len(prompts)), self.config.microbatch_tokens):
-            found[places] = self._scorer.prompt_means([prompts[place] for place in places]).cpu().numpy()
-        return found
+        return self._scorer.prompt_means(prepared, rows, self.width)
 
     def state_dict(self) -> State:
         """Return what was trained: weights, moments, number of updates."""
@@ -246,9 +239,7 @@ class PreferencePolicy:
 
     def _losses(self, prepared: PreparedPairs, rows: Rows, labels: npt.NDArray[np.int8]) -> PairLosses:
         rests = self.config.loss != "ipo"  # the only loss that is not of the margin alone
-        texts = [text for row in rows for text in prepared.texts(row, rests=rests)]
-        log_probs = self._scorer.log_probs(*zip(*texts, strict=True)).view(-1, 2)
-        counts = torch.tensor([len(answer) for _, answer in texts]).view(-1, 2)
+        log_probs, counts = self._scorer.log_probs_at_once(prepared, rows, rests=rests)
         known = prepared.reference_rests if rests else prepared.reference
         reference = torch.from_numpy(known[rows]).to(log_probs)
         if not self.updates:
@@ -262,32 +253,16 @@ class PreferencePolicy:
             beta=self.config.beta,
         )
 
-    def _micro_batches(self, prepared: PreparedPairs, rows: Rows) -> Iterator[Rows]:
-        """Yield places in ``rows``: pairs of similar length, as many as the budget of tokens allows."""
-        tokens = prepared.tokens
-        longest = [len(tokens.prompts[row]) + max(map(len, tokens.responses[row])) for row in rows]
-        yield from length_batches(longest, np.arange(len(rows)), self.config.microbatch_tokens // 2)
-
     def _log_probs(self, prepared: PreparedPairs, rows: Rows | None) -> npt.NDArray[np.float32]:
         """Return the log-probabilities ``float32 [P, 2]``; those of all pairs are kept until the policy changes."""
         self._check(prepared)
         if not self.updates:
             return _select(prepared.reference, rows)
         if rows is not None:
-            return self._score(prepared, np.asarray(rows))
+            return self._scorer.log_probs(prepared, np.asarray(rows))
         if self._known is None or self._known[0] is not prepared:
-            self._known = prepared, self._score(prepared, np.arange(len(prepared)))
+            self._known = prepared, self._scorer.log_probs(prepared, np.arange(len(prepared)))
         return self._known[1]
-
-    def _score(self, prepared: PreparedPairs, rows: Rows, *, rests: bool = False) -> npt.NDArray[np.float32]:
-        texts = [text for row in rows for text in prepared.texts(row, rests=rests)]
-        found = np.empty(len(texts), np.float32)
-        lengths = [len(prompt) + len(answer) for prompt, answer in texts]
-        for places in length_batches(lengths, np.arange(len(texts)), self.config.microbatch_tokens):
-            with torch.inference_mode():
-                batch = self._scorer.log_probs(*zip(*(texts[place] for place in places), strict=True))
-            found[places] = batch.cpu().numpy()
-        return found.reshape(-1, 2)
 
     def _check(self, prepared: PreparedPairs) -> None:
         if prepared.policy != self.identity:

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from rewardrouter.config.policy import SmallPolicyConfig
 from rewardrouter.errors import CheckpointError
 from rewardrouter.pairs import PreferencePair, as_messages, digest
 from rewardrouter.policies.language_model import train_language_model, unigram_entropy
+from rewardrouter.policies.small_model import small_llama
 from rewardrouter.policies.small_tokenizer import learn_tokenizer
 from rewardrouter.policies.tokens import Ids, PolicyLayout
 from rewardrouter.pretrained.loading import quiet_transformers
@@ -104,7 +105,7 @@ def _build(
     began = time.perf_counter()
     tokenizer = learn_tokenizer(_contents(pairs), config.vocabulary, config.positions)
     texts = _texts(pairs, tokenizer)
-    model = _new_model(config, tokenizer, seed)
+    model = small_llama(config, tokenizer, config.positions, seed=seed)
     losses = train_language_model(model, texts, config, seed)
     record = SmallPolicyRecord(
         made_of=made_of,
@@ -136,26 +137,6 @@ def _texts(pairs: Sequence[PreferencePair], tokenizer: PreTrainedTokenizerFast) 
         for answer in both
     }
     return [torch.cat([torch.from_numpy(ids) for ids in distinct[key]]).numpy() for key in sorted(distinct)]
-
-
-def _new_model(config: SmallPolicyConfig, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    settings = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=config.width,
-        intermediate_size=config.mlp_width,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        max_position_embeddings=config.positions,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        use_cache=True,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return LlamaForCausalLM(settings)
 
 
 def _digest(pairs: Sequence[PreferencePair], config: SmallPolicyConfig, seed: int) -> str:

@@ -10,13 +10,13 @@ import itertools
 import random
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from rewardrouter.config.sandbox import SandboxPolicyConfig
 from rewardrouter.policies.cosine_adam import CosineAdam
+from rewardrouter.policies.small_model import small_llama
 from rewardrouter.progress import progress
 from rewardrouter.sandbox.chat import ChatTokens, padded
 from rewardrouter.sandbox.problems import MANNERS, answered
@@ -49,7 +49,14 @@ def train_policy(
     config: SandboxPolicyConfig, tokenizer: PreTrainedTokenizerBase, seed: int
 ) -> LlamaForCausalLM:
     """Return a policy trained on problems of the part ``language model``."""
-    model = _new_model(config, tokenizer, seed)
+    model = small_llama(
+        config,
+        tokenizer,
+        POSITIONS,
+        seed=seed,
+        initializer_range=_INITIAL_SPREAD,
+        rope_parameters={"rope_type": "default", "rope_theta": _ROTARY_BASE},
+    )
     adam = CosineAdam(model, config.learning_rate, _WEIGHT_DECAY, config.steps)
     batches = _batches(config.problems_per_step, tokenizer, seed)
     with progress("sandbox: policy", config.steps) as advance:
@@ -60,29 +67,6 @@ def train_policy(
             adam.step(functional.cross_entropy(logits, targets[:, 1:][learnt]))
             advance(1)
     return model
-
-
-def _new_model(
-    config: SandboxPolicyConfig, tokenizer: PreTrainedTokenizerBase, seed: int
-) -> LlamaForCausalLM:
-    settings = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=config.width,
-        intermediate_size=config.mlp_width,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
-        max_position_embeddings=POSITIONS,
-        initializer_range=_INITIAL_SPREAD,
-        rope_parameters={"rope_type": "default", "rope_theta": _ROTARY_BASE},
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return LlamaForCausalLM(settings)
 
 
 def _batches(size: int, tokenizer: PreTrainedTokenizerBase, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -29,10 +29,10 @@ from rewardrouter.reward_models.loading import load_pool
 from rewardrouter.router import BayesianRouter
 from rewardrouter.simulation.learning import Bench
 from rewardrouter.simulation.named import strategy_of
-from rewardrouter.training.oracle import GoldVerifier, VerifierAnnotator, checked
 from rewardrouter.training.processes import process_state
 from rewardrouter.training.responses import Verifier
 from rewardrouter.training.trainer import RoutedDPOTrainer
+from rewardrouter.training.verifiers import GoldVerifier, VerifierAnnotator, checked
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rewardrouter.training.experience import TrainingPair
-
-_IGNORED = -100
-"""What is no target of a language model's loss."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -57,30 +53,3 @@ def _micro_batch(pairs: Sequence[TrainingPair], pad: int) -> MicroBatch:
         "weights": torch.tensor(weights, dtype=torch.float32),
     }
     return MicroBatch(tuple(pair.decision_id for pair in pairs), tensors)
-
-
-def response_log_probs(model: nn.Module, tensors: dict[str, Any], *, fused: bool) -> tuple[Tensor, Tensor]:
-    """Return each text's response log-probability and its number of tokens, both ``float32 [2 P]``, chosen ones first.
-
-    Parameters
-    ----------
-    model
-        The policy or its reference, as the trainer has wrapped it.
-    tensors
-        Of the micro-batch.
-    fused
-        Whether the model has TRL's output layer, whose logits ``[2 P, T, V]`` never exist all at once.
-    """
-    ids, answered = tensors["input_ids"], tensors["completion_mask"].bool()
-    asked = {"input_ids": ids, "attention_mask": tensors["attention_mask"], "use_cache": False}
-    counts = answered[:, 1:].sum(dim=1).float()
-    if fused:
-        labels = ids.masked_fill(~answered, _IGNORED)
-        found: Tensor = model(**asked, labels=labels, fused_lm_head=True).log_probs
-        return found[:, 1 - ids.shape[1] :].float().sum(dim=1), counts
-    predicted = answered[:, 1:]
-    logits = model(**asked).logits[:, :-1][predicted]
-    # Only the places that predict a response's token are brought to float32.
-    each = -torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][predicted], reduction="none")
-    filled = torch.zeros(predicted.shape, dtype=torch.float32, device=logits.device)
-    return filled.masked_scatter(predicted, each).sum(dim=1), counts

@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset as Rows
 from peft import PeftConfig
 from torch import Tensor, nn
@@ -26,33 +25,25 @@ from torch.utils.data import RandomSampler
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer import TRAINING_ARGS_NAME
 from trl import DPOConfig, DPOTrainer
-from trl.trainer import dpo_trainer
 
 from rewardrouter.annotators import Annotator
 from rewardrouter.config.online import OnlineSettings
 from rewardrouter.errors import ConfigError
-from rewardrouter.policies.losses import PairLosses, pair_losses
-from rewardrouter.pretrained.loading import vocabulary_size
 from rewardrouter.progress import log
 from rewardrouter.training.arguments import check_arguments, prepare_arguments
-from rewardrouter.training.batches import micro_batches, response_log_probs
+from rewardrouter.training.batches import micro_batches
 from rewardrouter.training.checkpoints import last_checkpoint, remove_incomplete
 from rewardrouter.training.collecting import Collector
 from rewardrouter.training.engines import response_generator
 from rewardrouter.training.experience import training_pairs
 from rewardrouter.training.labelling import Labeller
+from rewardrouter.training.losses import micro_batch_losses
 from rewardrouter.training.processes import decided
 from rewardrouter.training.prompts import PromptRows, lay_out_prompts
 from rewardrouter.training.records import Callbacks, RunRecords
-from rewardrouter.training.reference import as_reference, frozen_copy
+from rewardrouter.training.reference import frozen_copy
 from rewardrouter.training.responses import PolicyPrompt, ResponseGenerator, Verifier
 from rewardrouter.training.step import Step
-
-_CAN_FUSE = hasattr(dpo_trainer, "add_fused_lm_head")
-"""Whether TRL gives the policy an output layer whose logits are never all in memory (1.16 does)."""
-
-MANY_LOGITS = 2**28
-"""Logits of a micro-batch, 1 GiB in float32, above which that layer is used; it is slower, and rounds otherwise."""
 
 
 class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
@@ -231,7 +222,14 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
             raise RuntimeError(
                 "online DPO has a loss in training steps only; measure the policy with a verifier"
             )
-        found = self._pair_losses(model, inputs)
+        found = micro_batch_losses(
+            self.accelerator.unwrap_model(self.model),
+            model,
+            self.ref_model,
+            inputs,
+            kind=self._loss_kind,
+            beta=self.beta,
+        )
         step.note(inputs["decisions"], found)
         # The loop divides by the micro-batches of a step, and averages over processes.
         scale = (
@@ -277,20 +275,6 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
                 f" (per_device_train_batch_size {args.per_device_train_batch_size}, gradient_accumulation_steps"
                 f" {args.gradient_accumulation_steps}, {args.world_size} processes)"
             )
-
-    def _pair_losses(self, model: nn.Module, tensors: dict[str, Tensor]) -> PairLosses:
-        policy, counts = self._log_probs(model, tensors)
-        whole = self.accelerator.unwrap_model(self.model)
-        with torch.no_grad(), as_reference(whole, model, self.ref_model) as reference:
-            frozen, _ = self._log_probs(reference, tensors)
-        chosen_first = torch.ones(policy.shape[1], device=policy.device)
-        return pair_losses(policy.T, frozen.T, counts.T, chosen_first, kind=self._loss_kind, beta=self.beta)
-
-    def _log_probs(self, model: nn.Module, tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities and token counts of the chosen and the rejected responses, ``float32 [2, P]``."""
-        logits = tensors["input_ids"].numel() * vocabulary_size(self.model)
-        found, counts = response_log_probs(model, tensors, fused=_CAN_FUSE and logits > MANY_LOGITS)
-        return found.view(2, -1), counts.view(2, -1)
 
     def _before_update(self) -> None:
         if self._step is not None and not self._step.collected.labelling.labelled:

@@ -6,11 +6,11 @@ import signal
 import threading
 
 import pytest
-from loopback import serving
 
 from rewardrouter.config.servers import ServerConfig
 from rewardrouter.reward_models.http.background import run
 from rewardrouter.reward_models.http.endpoint import Endpoint
+from rewardrouter.testing.loopback import serving
 
 
 def ask(endpoint):

@@ -6,13 +6,13 @@ import logging
 import time
 
 import pytest
-from loopback import changed, hangs, late, says, serving, status
 
 from rewardrouter.config.servers import ServerConfig
 from rewardrouter.errors import ConfigError
 from rewardrouter.reward_models.http import background
 from rewardrouter.reward_models.http.background import run
 from rewardrouter.reward_models.http.endpoint import BadAnswerError, Endpoint, RequestError
+from rewardrouter.testing.loopback import changed, hangs, late, says, serving, status
 
 QUICK = {"first_wait": 0.01, "timeout": 2.0}
 
@@ -42,6 +42,25 @@ def test_an_answer_comes_with_its_time():
     assert answer.value == {"said": {"n": 1}}
     assert 0.1 <= answer.seconds < 1
     assert server.seen[0].path == "/ask"
+
+
+def test_without_a_body_it_is_fetched_and_an_answer_that_is_no_json_can_be_taken_as_it_is():
+    with serving(lambda body: [body]) as server:
+        settings = ServerConfig(name="rm", url=server.url, **QUICK)
+        plain = Endpoint(settings, "/models", parse=bytes)
+        assert run(plain.ask(None, bytes)).value == b"[null]"
+        server.faults.append(says(b"Success: loaded"))
+        assert run(plain.ask(None, bytes)).value == b"Success: loaded"
+        assert [request.raw for request in server.seen] == [b"", b""]
+
+
+def test_its_owner_may_know_better_what_to_do_about_a_status():
+    with serving(echo) as server:
+        settings = ServerConfig(name="rm", url=server.url, **QUICK)
+        asked = Endpoint(settings, "/ask", hints={404: "load it first"})
+        server.faults.extend([status(404, "no"), status(401, "no")])
+        assert str(refused(asked)).endswith("HTTP 404 (no); load it first")
+        assert str(refused(asked)).endswith("HTTP 401 (no); name the variable with its key in key_env")
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,7 @@
 import json
 
 import pytest
-from loopback import (
-    changed,
-    disconnects,
-    hangs,
-    late,
-    openrlhf,
-    says,
-    serving,
-    sglang,
-    status,
-    trickles,
-    truncated,
-    vllm,
-    vllm_pooling,
-    vllm_score,
-    worth,
-)
+from server_answers import openrlhf, sglang, vllm, vllm_pooling, vllm_score, worth
 from transformers import AutoTokenizer
 
 from rewardrouter.config.servers import OpenRlhfConfig, SglangConfig, VllmConfig
@@ -28,6 +12,17 @@ from rewardrouter.pairs import Message, PreferencePair
 from rewardrouter.reward_models.base import ReadsMetadata
 from rewardrouter.reward_models.http.pointwise import ServerRewardModel
 from rewardrouter.testing import check_reward_model, sample_pairs
+from rewardrouter.testing.loopback import (
+    changed,
+    disconnects,
+    hangs,
+    late,
+    says,
+    serving,
+    status,
+    trickles,
+    truncated,
+)
 
 QUICK = {"first_wait": 0.01, "timeout": 5.0}
 

@@ -6,7 +6,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import openrlhf, sglang, vllm, vllm_pooling, vllm_score, worth
+from server_answers import openrlhf, sglang, vllm, vllm_pooling, vllm_score, worth
 
 from rewardrouter.reward_models.http.endpoint import BadAnswerError
 from rewardrouter.reward_models.http.protocols import PROTOCOLS, NoScore

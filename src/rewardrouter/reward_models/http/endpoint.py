@@ -69,7 +69,7 @@ class _TryAgainError(Exception):
 
 
 class Endpoint:
-    """An address that JSON is posted to.
+    """An address that JSON is posted to, or fetched from.
 
     Parameters
     ----------
@@ -79,6 +79,11 @@ class Endpoint:
         What follows ``settings.url``.
     owner
         Whose it is, for messages; by default ``reward model NAME``.
+    parse
+        Makes of an answer's bytes what is read; it raises ``ValueError`` where they are no JSON. ``bytes`` takes them
+        as they are.
+    hints
+        What to do about an HTTP status, in place of what is said of it otherwise.
 
     Attributes
     ----------
@@ -93,17 +98,34 @@ class Endpoint:
         If the variable that should hold the key is not set.
     """
 
-    def __init__(self, settings: ServerConfig, path: str, owner: str | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerConfig,
+        path: str,
+        owner: str | None = None,
+        *,
+        parse: Callable[[bytes], Any] = json.loads,
+        hints: Mapping[int, str] | None = None,
+    ) -> None:
         self.url = settings.url + path
         self.path = urlsplit(self.url).path
         self._settings = settings
         self._secret = Secret(owner or f"reward model {settings.name}", settings.key_env)
+        self._parse = parse
+        self._hints = {
+            401: self._secret.hint,
+            403: self._secret.hint,
+            404: "is this the address, and the model's name, that the server was started with?",
+            **(hints or {}),
+        }
         self._breaker = Breaker(settings.open_after, settings.probe_after)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._slots = asyncio.Semaphore(settings.concurrency)
 
-    async def ask(self, body: Mapping[str, Any], read: Callable[[Any], T]) -> Answer[T]:
-        """Post ``body`` and return what ``read`` makes of the answer's JSON; only for use in the loop.
+    async def ask(self, body: Mapping[str, Any] | None, read: Callable[[Any], T]) -> Answer[T]:
+        """Post ``body``, or fetch where there is none, and return what ``read`` makes of the answer's JSON.
+
+        Only for use in the loop.
 
         Raises
         ------
@@ -111,7 +133,9 @@ class Endpoint:
             If it fails, ``read`` raising ``BadAnswerError`` included.
         """
         self._bind()
-        payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        payload = None
+        if body is not None:
+            payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         async with self._slots:
             start = time.perf_counter()
             try:
@@ -128,7 +152,7 @@ class Endpoint:
             self._slots = asyncio.Semaphore(self._settings.concurrency)
             self._breaker = Breaker(self._settings.open_after, self._settings.probe_after)
 
-    async def _guarded(self, payload: bytes, read: Callable[[Any], T]) -> T:
+    async def _guarded(self, payload: bytes | None, read: Callable[[Any], T]) -> T:
         try:
             probe = await self._breaker.enter()
         except CircuitOpenError as error:
@@ -147,7 +171,7 @@ class Endpoint:
         self._breaker.succeeded()
         return value
 
-    async def _insist(self, payload: bytes, read: Callable[[Any], T], tries: int) -> T:
+    async def _insist(self, payload: bytes | None, read: Callable[[Any], T], tries: int) -> T:
         """Send until there is an answer."""
         for attempt in range(1, tries + 1):
             try:
@@ -165,13 +189,13 @@ class Endpoint:
                 await asyncio.sleep(wait)
         raise self._error(reason if tries == 1 else f"{reason}, {tries} times in a row")
 
-    async def _send(self, payload: bytes) -> bytes:
+    async def _send(self, payload: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json", **self._secret.headers}
-        limit = self._settings.timeout
+        method, limit = "GET" if payload is None else "POST", self._settings.timeout
         try:
             async with (
                 asyncio.timeout(limit),
-                client().stream("POST", self.url, content=payload, headers=headers) as answer,
+                client().stream(method, self.url, content=payload, headers=headers) as answer,
             ):
                 found = await _body(answer)
         except TimeoutError:
@@ -195,15 +219,13 @@ class Endpoint:
         said = f"HTTP {status} ({self._shown(_message(body))})"
         if status == 429 or status >= 500:
             return _TryAgainError(said, _retry_after(answer.headers) if status in (429, 503) else None)
-        if status in (401, 403):
-            said += f"; {self._secret.hint}"
-        if status == 404:
-            said += "; is this the address, and the model's name, that the server was started with?"
+        if status in self._hints:
+            said += f"; {self._hints[status]}"
         return self._error(said, served=True, content=status in _CONTENT_REFUSED)
 
     def _read(self, body: bytes, read: Callable[[Any], T]) -> T:
         try:
-            found = json.loads(body)
+            found = self._parse(body)
         except (ValueError, RecursionError):
             raise self._error(f"the answer is no JSON: {self._quoted(body)}") from None
         try:

@@ -69,6 +69,8 @@ class ServerRewardModel:
         If the key's variable is not set, the tokenizer reads pairs, or there is none for a model with a text form.
     """
 
+    apart: Literal[True] = True
+
     def __init__(self, config: ServerSettings, *, relative_to: Path = Path()) -> None:
         self.config = config = _completed(config)
         if isinstance(config, OpenRlhfConfig) and config.labels is not None:

@@ -1,4 +1,4 @@
-"""Labels from a verifier instead of reward models: a ceiling, not a strategy."""
+"""A verifier in training: held to its word, as labels (a ceiling, not a strategy), and as what knows the right ones."""
 
 from __future__ import annotations
 

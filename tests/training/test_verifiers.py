@@ -8,7 +8,7 @@ from typing import Any
 from rewardrouter.annotators import StepContext
 from rewardrouter.pairs import Message, PreferencePair
 from rewardrouter.reward_models import RewardModel
-from rewardrouter.training.oracle import GoldVerifier, VerifierAnnotator
+from rewardrouter.training.verifiers import GoldVerifier, VerifierAnnotator
 
 
 def answers(text: str, row: Mapping[str, Any]) -> bool | None:
