@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rewardrouter import files
 from rewardrouter.errors import DataError
-from rewardrouter.files import AppendOnlyLines, Journal, write_atomically
+from rewardrouter.files import AppendOnlyLines, Journal, file_near, write_atomically
 
 ROWS = [{"id": "a", "text": "é\u2028"}, {"id": "b", "text": "x" * 50}, {"id": "c"}]
 
@@ -68,3 +68,27 @@ def test_a_journal_goes_back_to_what_a_checkpoint_knows(tmp_path):
         Journal(journal.path).begin(again.length + 1)
     journal.begin(0)
     assert list(journal.rows()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("verdict.jsonl", "verdicts.jsonl"),
+        ("Verdicts.jsonl", "verdicts.jsonl"),
+        ("verdicts.parquet", "verdicts.jsonl"),
+        ("pol.yaml", "pool.yaml"),
+        ("pool.yml", "pool.yaml"),
+        ("pairs.jsonl", None),
+        ("config.yaml", None),
+        ("poo.csv.gz", "pool.csv.gz"),
+        ("routr", None),  # a folder
+    ],
+)
+def test_a_file_is_meant_only_by_almost_its_name(tmp_path, name, meant):
+    for other in ("verdicts.jsonl", "pool.yaml", "pool.csv.gz", "new_pairs.jsonl", ".lock"):
+        (tmp_path / other).touch()
+    (tmp_path / "router").mkdir()
+    expected = "" if meant is None else f" Did you mean {tmp_path / meant}?"
+    assert file_near(tmp_path / name) == expected
+    assert file_near(tmp_path / "routr", folders=True) == f" Did you mean {tmp_path / 'router'}?"
+    assert file_near(tmp_path / "none" / name) == ""

@@ -125,6 +125,29 @@ def test_on_a_terminal_bars_go_to_stderr_and_results_to_stdout() -> None:
     assert "3/3 | " in shown
 
 
+def test_bars_of_several_threads_end_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_on_terminal", lambda: True)
+    one, other = progress("one", 2), progress("other", 2)
+    one.__enter__()
+    advance = other.__enter__()
+    (first, second) = module._open
+    assert first._bars is second._bars
+    one.__exit__(None, None, None)
+    assert second._bars.live.is_started
+    advance(2)
+    other.__exit__(None, None, None)
+    assert not second._bars.live.is_started
+    assert module._open == []
+
+
+def test_what_nobody_waits_for_can_be_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("one", 2) as advance:
+        module.end_displays()
+        assert capsys.readouterr().err.endswith("left, stopped\n")
+        advance(2)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (75, "1:15"), (3_661, "1:01:01")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text

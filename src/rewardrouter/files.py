@@ -7,6 +7,7 @@ that every line of the file is whole and what it holds is known by its ``id``.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,9 @@ from rewardrouter.errors import DataError
 
 CACHE_VARIABLE = "REWARDROUTER_CACHE"
 
+_NEAR = 0.8
+"""Likeness, from 0 to 1, from which one file's name may be meant by another: about one letter in five differs."""
+
 _BLOCK = 1 << 16  # bytes looked through at once for the last line end
 
 
@@ -26,6 +30,30 @@ def cache_folder() -> Path:
     if given:
         return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rewardrouter"
+
+
+def file_near(path: Path, *, folders: bool = False) -> str:
+    """Return ``" Did you mean X?"`` for a file beside ``path`` of almost its name, or the empty string.
+
+    Names are compared without their suffix, which most files of a folder share: ``pairs.jsonl`` is not near
+    ``verdicts.jsonl``, but near ``pair.jsonl`` and ``pairs.json``. ``folders`` looks at folders too.
+    """
+    beside = sorted(path.parent.iterdir()) if path.parent.is_dir() else []
+    near = [
+        (
+            difflib.SequenceMatcher(None, _stem(path), _stem(other)).ratio(),
+            other.suffix == path.suffix,
+            other.name,
+        )
+        for other in beside
+        if folders or other.is_file()
+    ]
+    likeness, _, name = max(near, default=(0.0, False, ""))
+    return f" Did you mean {path.with_name(name)}?" if likeness >= _NEAR else ""
+
+
+def _stem(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).stem.lower()
 
 
 class AppendOnlyLines:

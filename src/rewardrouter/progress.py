@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -41,6 +42,9 @@ class Display(Protocol):
 _open: list[Display] = []
 """The displays now open, innermost last: lines of text must pass through one of them."""
 
+_changing = threading.Lock()
+"""Held while a display is opened or closed: several threads may show theirs at the same time."""
+
 
 @contextlib.contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
@@ -63,13 +67,23 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
                     ...
                     advance(len(batch))
     """
-    display: Display = _Bar(what, total) if _on_terminal() else _Lines(what, total)
-    _open.append(display)
+    with _changing:
+        display: Display = _Bar(what, total) if _on_terminal() else _Lines(what, total)
+        _open.append(display)
     try:
         yield display.advance
     finally:
-        display.close()
-        _open.remove(display)
+        with _changing:
+            if display in _open:
+                _open.remove(display)
+                display.close()
+
+
+def end_displays() -> None:
+    """Close what is open: displays of threads that nobody waits for, which else would keep the terminal."""
+    with _changing:
+        while _open:
+            _open.pop().close()
 
 
 @contextlib.contextmanager
@@ -97,8 +111,9 @@ def counted(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def log(message: str) -> None:
     """Write one line of status to stderr, above the bars where there are any."""
-    if _open:
-        _open[-1].log(message)
+    innermost = _open[-1:]  # which another thread may close meanwhile
+    if innermost:
+        innermost[0].log(message)
     else:
         _write(message)
 
@@ -155,15 +170,14 @@ class _Lines:
 
 
 class _Bar:
-    """A bar; those opened inside another stand below it."""
+    """A bar; those opened while another is open stand below it."""
 
     def __init__(self, what: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         outer = next((display for display in _open if isinstance(display, _Bar)), None)
-        self._first = outer is None
         self._bars: Progress = outer._bars if outer else _bars()
         self._count = _Count(total, clock)
         self._task = self._bars.add_task(what, total=total, state=self._count.state())
-        if self._first:
+        if outer is None:
             self._bars.start()
 
     def advance(self, count: int = 1) -> None:
@@ -175,7 +189,7 @@ class _Bar:
 
     def close(self) -> None:
         self._bars.update(self._task, state=self._count.state())
-        if self._first:
+        if not any(isinstance(display, _Bar) for display in _open):
             self._bars.stop()
 
 

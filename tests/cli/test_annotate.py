@@ -68,11 +68,15 @@ class TestLabelled:
         ]
         assert len(labelled) + len(dropped) == len(pairs) == 60
         assert ended.out.splitlines()[0] == "60 pairs: 59 labelled now, 1 without a label"
-        counted = pd.Series([row["rm"] for row in labelled]).value_counts()
-        for line in ended.out.splitlines()[1:-1]:
-            name, count, share = line.split()
-            assert int(count) == counted[name]
-            assert share == f"{counted[name] / len(labelled):.1%}"
+        # The one that is dropped was asked of all.
+        asked = pd.Series([rm for row in labelled for rm in row["rms"]] + RMS).value_counts()
+        given = pd.Series([row["rm"] for row in labelled]).value_counts()
+        assert ended.out.splitlines()[1] == f"Reward models asked per pair: {asked.sum() / 60:.2f}"
+        lines = [line.split() for line in ended.out.splitlines()[3:-1]]
+        assert [name for name, *_ in lines] == sorted(RMS, key=lambda rm: (-asked[rm], rm))
+        for name, count, share, labels, of_asked in lines:
+            assert (int(count), int(labels)) == (asked[name], given[name])
+            assert (share, of_asked) == (f"{asked[name] / 60:.1%}", f"{given[name] / asked[name]:.1%}")
         assert "annotate: 60/60" in ended.err
 
     def test_chosen_is_what_the_named_reward_model_preferred(
@@ -254,6 +258,27 @@ class TestStrategies:
             assert row["weight"] == pytest.approx(agreeing / (for_a + for_b))
             assert (row["rm"], row["rms"]) == (None, RMS)
 
+    def test_a_cascade_tells_its_calls_and_costs_and_whom_it_asked(
+        self, words: list[str | Path], quickstart: Path, tmp_path: Path
+    ) -> None:
+        recorded, prices = (
+            quickstart / "new_verdicts.parquet",
+            dict(zip(RMS, (0.1, 0.2, 0.4, 0.05), strict=True)),
+        )
+        rms = [f"- {{kind: recorded, name: {rm}, source: {recorded}, cost: {prices[rm]}}}\n" for rm in RMS]
+        (tmp_path / "priced.yaml").write_text("rms:\n" + "".join(rms), encoding="utf-8")
+        words = [*words, "--pool", tmp_path / "priced.yaml", "--strategy", "router+cascade@1.6"]
+        said = done(*words, "--out", tmp_path / "out.jsonl").out.splitlines()
+        asked = [rm for row in rows_of(tmp_path / "out.jsonl") for rm in row["rms"]] + RMS
+        assert said[1].split("     ") == [
+            f"Reward models asked per pair: {len(asked) / 60:.2f}",
+            f"Cost per pair: {sum(prices[rm] for rm in asked) / 60:.4g}",
+        ]
+        assert sorted(line.split()[0] for line in said[3:-1]) == sorted(RMS)
+        assert {line.split()[0]: int(line.split()[1]) for line in said[3:-1]} == {
+            rm: asked.count(rm) for rm in RMS
+        }
+
     def test_the_seed_decides_what_is_random(self, words: list[str | Path], tmp_path: Path) -> None:
         for name, seed in (("one", "0"), ("same", "0"), ("other", "1")):
             done(*words, "--strategy", "random", "--seed", seed, "--out", tmp_path / f"{name}.jsonl")
@@ -301,14 +326,29 @@ class TestResumed:
             killed, whole = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("killed", "whole"))
             assert killed == whole
         assert "2,400 pairs, " in ended.out
-        assert " of them before: " in ended.out
+        assert " of them before (" in ended.out
 
     def test_a_finished_file_is_left_as_it_is(self, words: list[str | Path], tmp_path: Path) -> None:
         done(*words, "--out", tmp_path / "out.jsonl")
         before = (tmp_path / "out.jsonl").read_bytes()
         ended = done(*words, "--out", tmp_path / "out.jsonl")
-        assert ended.out.startswith("60 pairs, 60 of them before: 0 labelled now, 1 without a label\n")
+        assert ended.out.startswith(
+            "60 pairs, 60 of them before (1 without a label): 0 labelled now, 0 without a label\nLabelled pairs"
+        )
         assert (tmp_path / "out.jsonl").read_bytes() == before
+
+    def test_what_was_dropped_before_is_counted_once(self, words: list[str | Path], tmp_path: Path) -> None:
+        out, dropped = tmp_path / "out.jsonl", tmp_path / "out.jsonl.dropped.jsonl"
+        done(*words, "--out", out)
+        rows = rows_of(out)
+        write_rows(out, rows[:20])
+        ended = done(*words, "--out", out)
+        assert ended.out.startswith(
+            "60 pairs, 21 of them before (1 without a label): 39 labelled now, 0 without a label\n"
+        )
+        assert ended.out.endswith(f"Without a label: {dropped}\n")
+        assert rows_of(out) == rows
+        assert len(rows_of(dropped)) == 1
 
     def test_it_does_not_go_on_in_another_way(self, words: list[str | Path], tmp_path: Path) -> None:
         done(*words, "--out", tmp_path / "out.jsonl")
@@ -322,6 +362,19 @@ class TestMistakes:
     @pytest.fixture(autouse=True)
     def _in_a_folder_of_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
+
+    @pytest.mark.parametrize("strategy", ["router+cost@0.002", "router+cascade@0.002:unit=cost"])
+    def test_a_budget_of_costs_without_costs(
+        self, strategy: str, words: list[str | Path], tmp_path: Path
+    ) -> None:
+        line = refused(*words, "--strategy", strategy, "--out", "out.jsonl")
+        assert line.startswith("a budget in costs: calculator has none; give every reward model a cost")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_budget_that_no_call_keeps(self, words: list[str | Path], tmp_path: Path) -> None:
+        line = refused(*words, "--strategy", "router+cascade@0.5", "--out", "out.jsonl")
+        assert "budget of 0.5 calls" in line
+        assert not list(tmp_path.iterdir())
 
     def test_an_unknown_strategy(self, words: list[str | Path]) -> None:
         line = refused(*words, "--strategy", "majorty", "--out", "out.jsonl")

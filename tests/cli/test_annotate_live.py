@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from commands import done, refused
-from loopback import serving, sglang
 from one_by_one import one_by_one
+from server_answers import sglang
 
 from rewardrouter.reward_models.hf import HfRewardModel
+from rewardrouter.testing.loopback import serving
 
 RMS = {"calculator": "qwen3", "courtesy": "llama", "brevity": "llama-plain"}
 """The router's arms that run here, and what kind of model each is; the fourth repeats its verdicts."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from benchmark_judges import answers_file, arena_questions, completion, write_lines
 from commands import done, refused
-from loopback import serving
+
+from rewardrouter.testing.loopback import serving
 
 CONFIG = "judge: {{url: '{url}', model: j, input_price: 10, output_price: 30}}\nresamples: 100\n"
 
@@ -77,9 +78,10 @@ def test_mistakes(tmp_path: Path, arena: list[str]) -> None:
         "benchmark", "--outputs", "o", "--answers-only", "--tasks", "arena_hard", *out, *arena
     )
     judge = ["--judge.url=http://127.0.0.1:9", "--judge.model=j"]
-    assert "no such folder" in refused(
-        "benchmark", "--model", "./none", "--tasks", "arena_hard", *out, *arena, *judge
-    )
+    for more in ([], ["--dry-run"]):
+        assert "no such folder" in refused(
+            "benchmark", "--model", "./none", "--tasks", "arena_hard", *out, *arena, *judge, *more
+        )
     assert "Did you mean judge" in refused(
         "benchmark", "--model", "m", "--tasks", "gsm8k", *out, "--juge.url=x"
     )

@@ -116,6 +116,10 @@ class TestFigures:
             assert f"{result['accuracy']:.3f}" in line
             assert f"{result['coverage']:.1%}" in line
 
+    def test_no_difference_is_a_negative_zero(self, found: Found) -> None:
+        assert "+0.000" in found.text
+        assert "-0.000" not in found.text
+
     def test_calibration_is_measured_and_a_report_can_be_made(
         self, router: Path, quickstart: Path, tmp_path: Path
     ) -> None:
@@ -133,12 +137,25 @@ class TestFigures:
         assert "Accuracy by cost per pair" in page
         assert "Does P(right) come true" in page
 
-    def test_a_missing_cost_is_told(self, router: Path, quickstart: Path, tmp_path: Path) -> None:
+    def test_a_missing_or_unknown_cost_is_told(self, router: Path, quickstart: Path, tmp_path: Path) -> None:
         costs = tmp_path / "costs.yaml"
-        costs.write_text("calculater: 1\n", encoding="utf-8")
-        held_out = quickstart / "held_out.parquet"
-        said = refused("evaluate", "--router", router, "--verdicts", held_out, "--costs", costs)
-        assert "no cost of calculator. Did you mean calculater?" in said
+        words = [
+            "evaluate",
+            "--router",
+            router,
+            "--verdicts",
+            quickstart / "held_out.parquet",
+            "--costs",
+            costs,
+        ]
+        costs.write_text("".join(f"{rm}: 1\n" for rm in RMS[1:]), encoding="utf-8")
+        assert "no cost of calculator. Add a line: calculator: NUMBER" in refused(*words)
+        for lines in (["calculater: 1"], [*(f"{rm}: 1" for rm in RMS), "calculater: 1"]):
+            costs.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            said = refused(*words)
+            assert (
+                "calculater is no reward model of the router. Did you mean calculator? It has: calc" in said
+            )
 
     def test_the_router_learnt_what_the_set_teaches(self, found: Found) -> None:
         # A toy that was made to be learnt: far above any one reward model, from texts alone.

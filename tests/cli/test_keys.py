@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from commands import done
-from loopback import serving, sglang
+from server_answers import sglang
+
+from rewardrouter.testing.loopback import serving
 
 KEY = "swordfish-1234"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rewardrouter.cli.main import main
-from rewardrouter.cli.output import keep_inputs, write_json
+from rewardrouter.cli.output import keep_inputs, signed, write_json
 from rewardrouter.errors import UserError
 
 
@@ -53,3 +53,10 @@ def test_what_a_command_reads_is_never_written_over(tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             keep_inputs(outputs, inputs)
+
+
+def test_a_number_that_is_rounded_to_zero_has_no_minus() -> None:
+    assert [signed(value) for value in (-0.0004, 0.0, 0.0004, -0.0006, 0.25)] == [
+        *("+0.000", "+0.000", "+0.000", "-0.001", "+0.250")
+    ]
+    assert signed(-0.004, 2) == "+0.00"

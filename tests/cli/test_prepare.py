@@ -30,7 +30,7 @@ def helpsteer3(tmp_path: Path) -> Path:
 def test_pairs_are_written_and_counted(helpsteer3: Path, tmp_path: Path) -> None:
     out = tmp_path / "pairs.parquet"
     told = done("prepare", "helpsteer3", "--source", helpsteer3, "--out", out).out.splitlines()
-    assert told[0] == "HelpSteer3: 3 rows, 2 pairs in 1 groups"
+    assert told[0] == "HelpSteer3: 3 rows, 2 pairs in 1 group"
     assert [line.split() for line in told[1:3]] == [["stem", "1"], ["code", "1"]]
     assert told[3] == "Ties: 1, left out; --keep-ties keeps them, without a label"
     assert told[4].startswith("In the paper: 38,459 pairs of train, ties included")
@@ -45,7 +45,7 @@ def test_pairs_are_written_and_counted(helpsteer3: Path, tmp_path: Path) -> None
 def test_prompts_are_written_with_their_answers(tmp_path: Path) -> None:
     source, out = write_native(tmp_path / "test.jsonl", NATIVE["gsm8k"]), tmp_path / "prompts.jsonl"
     told = done("prepare", "gsm8k", "--source", source, "--out", out).out
-    assert "GSM8K: 1 rows, 1 prompts" in told
+    assert "GSM8K: 1 row, 1 prompt\n" in told
     assert f"Prompts: {out}     Next: rewardrouter train" in told
     (row,) = read_rows(out)
     assert (row["prompt"], row["answer"]) == (NATIVE["gsm8k"]["question"], "1072")

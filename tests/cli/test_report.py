@@ -71,10 +71,38 @@ class TestMistakes:
 
     def test_a_folder_without_results(self, tmp_path: Path) -> None:
         line = refused("report", tmp_path)
-        assert line.startswith(
-            f"{tmp_path}: no results.json; give a folder that `rewardrouter simulate --out`"
+        assert line == (
+            f"{tmp_path}: no results.json; give the folder of a finished simulate, train, benchmark or speed,"
+            " or a file of evaluate --json"
         )
         assert list(tmp_path.iterdir()) == []
+
+    def test_what_is_no_run_is_said_to_be_what_it_is(self, finished: Path, tmp_path: Path) -> None:
+        router = tmp_path / "router"
+        router.mkdir()
+        (router / "arms.json").write_text("{}", encoding="utf-8")
+        for name, content in (
+            ("settings.json", '{"a": 1, "b": 2}'),
+            ("list.json", "[]"),
+            ("rows.jsonl", "{}\n{}\n"),
+        ):
+            (finished / name).write_text(
+                content, encoding="utf-8"
+            )  # beside results, which are not read instead
+        for place, said in (
+            (tmp_path / "none.json", "no such file or folder; give the folder"),
+            (router, "a router, without results.json; give the folder"),
+            (
+                finished / "settings.json",
+                "not the results of a run, but a JSON object with the keys a, b; give",
+            ),
+            (finished / "list.json", "not the results of a run, but a JSON list; give"),
+            (finished / "rows.jsonl", "not the results of a run: not JSON (Extra data"),
+        ):
+            line = refused("report", place)
+            assert line.startswith(f"{place}: {said}")
+            assert line.endswith("or a file of evaluate --json")
+        assert not list(tmp_path.rglob("*.html"))
 
     @pytest.mark.parametrize(
         ("content", "of"),

@@ -14,6 +14,8 @@ from commands import refused, start
 
 Words = list[str | Path]
 
+CASCADE = "router+cascade@1.35:order=accuracy,keep_budget=True"
+
 
 @pytest.fixture
 def words(train_settings: dict[str, Any], tmp_path: Path) -> Words:
@@ -39,7 +41,8 @@ def test_it_labels_scores_learns_and_goes_on_after_a_restart(
     words: Words, tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REWARDROUTER_TOKEN", "let me in")
-    given = [*words, f"--completions.tokenizer={tiny_llama}", "--completions.hold_seconds=0"]
+    given = [*words, "--strategy", CASCADE, f"--completions.tokenizer={tiny_llama}"]
+    given.append("--completions.hold_seconds=0")
     pairs = [
         {
             "id": f"p{n}",
@@ -55,6 +58,10 @@ def test_it_labels_scores_learns_and_goes_on_after_a_restart(
     assert status == 200
     labelled = [one for one in reply["annotations"] if one["label"]]
     assert len(labelled) == 6
+    asked = [one["rms"] for one in labelled]
+    assert asked == [[verdict["rm"] for verdict in one["verdicts"]] for one in labelled]
+    calls = calls_by_arm(ask(port, "/v1/router", None, "let me in")[1])
+    assert calls == {arm: sum(arm in rms for rms in asked) for arm in calls}
     told = {one["decision_id"]: {"loss": 0.5, "swapped_loss": 0.9, "margin": 0.4} for one in labelled}
     assert ask(port, "/v1/feedback", {"outcomes": told}, "let me in") == (200, {"accepted": list(told)})
     text = "<s>[INST] What is 2 + 1? [/INST] 3.</s>"
@@ -66,6 +73,7 @@ def test_it_labels_scores_learns_and_goes_on_after_a_restart(
     process, port = _started(given)
     view = ask(port, "/v1/router", None, "let me in")[1]
     assert view["counts"]["pairs"] == view["counts"]["outcomes"] == 6
+    assert view["strategy"] == CASCADE
     assert ask(port, "/v1/annotate", {"pairs": pairs, "batch_id": "b0"}, "let me in") == (200, reply)
     again = ask(port, "/classify", body, "let me in")[1]
     assert again["data"] == scored["data"]
@@ -73,11 +81,15 @@ def test_it_labels_scores_learns_and_goes_on_after_a_restart(
     assert process.wait(60) == 0
 
 
+def calls_by_arm(view: dict[str, Any]) -> dict[str, int]:
+    return {arm["name"]: arm["calls"]["asked"] for arm in view["arms"]}
+
+
 def _started(words: Words) -> tuple[Any, int]:
     process = start(*words)
     assert process.stderr is not None
     line = process.stderr.readline()
-    found = re.search(r"serving router over 4 reward models on http://127\.0\.0\.1:(\d+) ", line)
+    found = re.search(r"serving \S+ over 4 reward models on http://127\.0\.0\.1:(\d+) ", line)
     assert found, line + process.stderr.read()
     return process, int(found[1])
 
@@ -96,6 +108,10 @@ def test_mistakes_are_told_in_a_line(words: Words, tmp_path: Path) -> None:
     assert "router: missing" in refused("serve", "--pool", "p.yaml")
     assert "Did you mean strategy" in refused(*words, "--stratgy=x")
     assert "Did you mean router" in refused(*words, "--strategy", "routr")
+    assert "less than one call to the cheapest" in refused(*words, "--strategy", "router+cascade@0.5")
+    (tmp_path / "file").touch()
+    told = refused(*words, "--state", tmp_path / "file" / "state")
+    assert told == f"state {tmp_path / 'file' / 'state'}: cannot be used: Not a directory"
     assert "belongs to the gateway itself" in refused(*words, "--completions.openrlhf_path=/v1/router")
     assert "are both /score" in refused(
         *words, "--completions.openrlhf_path=/score", "--completions.classify_path=/score"

@@ -118,7 +118,9 @@ def test_a_cascade_tells_all_whom_it_asked_and_labels_by_what_they_said(
     figures = results.strategies[name]
     assert figures.calls_per_pair == pytest.approx(np.mean([len(row["rms"]) for row in rows]))
     calls = Counter(rm for row in rows for rm in row["rms"])
-    assert figures.calls_by_rm == pytest.approx({rm: n / len(results.seeds) for rm, n in calls.items()}, abs=1)
+    assert figures.calls_by_rm == pytest.approx(
+        {rm: n / len(results.seeds) for rm, n in calls.items()}, abs=1
+    )
     if name == CASCADES[1]:
         assert figures.calls_per_pair == pytest.approx(1.35, abs=0.1)
         assert sum(row["rm"] is None for row in rows) > 0.2 * len(rows)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from pathlib import Path
 
 from commands import REPOSITORY, done, refused
+
+from rewardrouter.config.speed import SpeedConfig
 
 EXAMPLE = REPOSITORY / "examples" / "speed.yaml"
 
@@ -21,6 +24,26 @@ def test_a_cluster_is_simulated_and_reported(tmp_path: Path) -> None:
     assert [pool["size"] for pool in content["cluster"]["pools"]] == [4, 8]
     assert done("report", out).out == f"Report: {out / 'report.html'}\n"
     assert "Simulated, not measured" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_help_shows_main_settings_with_their_defaults() -> None:
+    shown = " ".join(done("speed", "--help").out.split())
+    defaults = SpeedConfig()
+    for name in (
+        "pool_sizes",
+        "strategies",
+        "prompts_per_step",
+        "measure.rounds",
+        "measure.steps",
+        "tiny.rm_widths",
+    ):
+        value = attrgetter(name)(defaults)
+        text = f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+        assert f"{name} {text} " in shown
+    for name in ("given", "cluster"):
+        assert f" {name} " in shown
+        assert name in SpeedConfig.model_fields
+    assert (REPOSITORY / "docs" / "howto" / "speed.md").exists()
 
 
 def test_mistakes_take_one_line(tmp_path: Path) -> None:

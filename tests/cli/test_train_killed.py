@@ -53,15 +53,21 @@ def records(out: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if not key.startswith("seconds/")} for row in rows]
 
 
+CASCADE = "router+cascade@1.35:order=accuracy,keep_budget=true"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("overlap", "kills", "steps"), [(False, 22, 150), (True, 6, 50)], ids=["one after the other", "overlap"]
+    ("strategy", "overlap", "kills", "steps"),
+    [("router", False, 22, 150), ("router", True, 6, 50), (CASCADE, False, 2, 12)],
+    ids=["one after the other", "overlap", "cascade"],
 )
 def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
-    overlap: bool, kills: int, steps: int, train_settings: dict[str, Any], tmp_path: Path
+    strategy: str, overlap: bool, kills: int, steps: int, train_settings: dict[str, Any], tmp_path: Path
 ) -> None:
     given = {
         **train_settings,
+        "annotator": {**train_settings["annotator"], "strategy": strategy},
         "prompts": {**train_settings["prompts"], "max_tokens": 64},
         "steps": steps,
         "prompts_per_step": 3,
@@ -116,10 +122,27 @@ def test_a_run_killed_at_random_moments_ends_as_an_uninterrupted_one(
     assert (out / "verified-after.json").read_bytes() == (whole / "verified-after.json").read_bytes()
     assert records(out) == records(whole)
     assert len(records(out)) == steps
+    if strategy == CASCADE:
+        a_cascade_kept_its_budget(out)
     assert sorted(path.name for path in out.glob("checkpoint-*")) == sorted(
         path.name for path in whole.glob("checkpoint-*")
     )
     assert not list(out.rglob("*.tmp"))
+
+
+def a_cascade_kept_its_budget(out: Path) -> None:
+    """Check that every reward model that was asked is in the decisions, and that they were not too many."""
+    rows = [json.loads(line) for line in (out / "decisions.jsonl").read_text(encoding="utf-8").splitlines()]
+    asked = [[verdict["rm"] for verdict in row["verdicts"]] for row in rows]
+    assert all(1 <= len(one) == len(set(one)) for one in asked)
+    assert {len(one) for one in asked} >= {1, 2}
+    assert 1.0 < sum(map(len, asked)) / len(rows) < 1.5  # of few pairs: the threshold has moved a little only
+    (figures,) = json.loads((out / "results.json").read_text(encoding="utf-8"))["strategies"].values()
+    assert figures["calls"] == sum(map(len, asked))
+    for row in rows:
+        assert row["label"] is None or row["label"] in ("A", "B")
+        if row["label"] is None:
+            assert all(verdict["winner"] not in ("A", "B") for verdict in row["verdicts"])
 
 
 def _wait(process: Any, out: Path, chance: random.Random) -> None:

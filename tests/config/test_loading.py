@@ -128,6 +128,7 @@ def test_files_that_hold_no_settings(tmp_path: Path, text: str, expected: str) -
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     path = write(tmp_path, "")
     assert error(tmp_path / "setings.yaml").endswith(f"does not exist. Did you mean {path}?")
+    assert error(tmp_path / "pool.yaml").endswith("does not exist.")
     assert error(tmp_path / "no" / "x.yaml").endswith(f"does not exist: no folder {tmp_path / 'no'}")
     assert error(tmp_path).startswith("cannot be read: Is a directory")
     path.write_bytes(b"name: \xff")

@@ -117,8 +117,10 @@ def test_an_empty_table_is_an_error(tmp_path):
 
 def test_a_mistyped_name_gets_a_suggestion(tmp_path):
     write(tmp_path / "verdicts.jsonl", ROWS)
-    with pytest.raises(DataError, match=r"verdict\.jsonl: no such file\. Did you mean verdicts\.jsonl\?"):
+    with pytest.raises(DataError, match=r"verdict\.jsonl: no such file\. Did you mean .*/verdicts\.jsonl\?"):
         read_rows(tmp_path / "verdict.jsonl")
+    with pytest.raises(DataError, match=r"pairs\.jsonl: no such file\. A dataset of the hub"):
+        read_rows(tmp_path / "pairs.jsonl")
 
 
 def test_a_missing_folder_is_named(tmp_path):

@@ -40,7 +40,8 @@ def test_a_run_of_benchmarks_is_read_as_one(tmp_path: Path) -> None:
 
 def test_a_folder_without_results_names_all_commands(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"no results\.json; .*simulate --out.*train --out.*benchmark --out.*speed --out"
+        DataError,
+        match=r"no results\.json; .*a finished simulate, train, benchmark or speed, or a file of evaluate",
     ):
         read_run(tmp_path)
 
@@ -48,7 +49,9 @@ def test_a_folder_without_results_names_all_commands(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", "\udcff", "\x00"])
 def test_what_is_no_json(content: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(DataError, match=r"results\.json: not the results of a run; run its command again"):
+    with pytest.raises(
+        DataError, match=r"results\.json: not the results of a run: not JSON .*; run its command again"
+    ):
         read_run(tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from rewardrouter.datasets.pairs import LoadedPairs
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.verdict_folder import part_files, read_calls
 from rewardrouter.datasets.verdict_writer import VerdictWriter
+from rewardrouter.errors import CheckpointError
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models import RewardModelPool
 from rewardrouter.reward_models.collecting import Tally, collect_verdicts
@@ -106,6 +108,102 @@ def test_what_is_told(tmp_path: Path) -> None:
     assert dataclasses.replace(tally, seconds_per_1000=None) == Tally(
         "one", N, 9, 1, 1, "down", right / 8, None
     )
+
+
+class Apart(Model):
+    """One that works elsewhere: answers when as many as ``together`` are asked."""
+
+    apart = True
+
+    def __init__(self, name: str, together: threading.Barrier) -> None:
+        super().__init__(name)
+        self._together = together
+
+    def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+        self._together.wait(timeout=20)
+        return super().judge(pairs)
+
+
+def test_those_that_work_elsewhere_are_asked_at_the_same_time_and_all_is_as_one_after_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    EVENTS.clear()
+    together = threading.Barrier(3)
+
+    class Here(Model):
+        def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+            together.wait(timeout=20)
+            return super().judge(pairs)
+
+    models = [Apart("one", together), Here("two"), Apart("three", together)]
+    tallies = run(tmp_path / "out", *models)
+    alone = run(tmp_path / "alone", *(Model(name) for name in ("one", "two", "three")))
+    told = capsys.readouterr().err
+    for model in models:
+        assert [len(call) for call in model.asked] == [4, 4, 2]
+        assert f"{model.name} unloads" in EVENTS
+        assert f"{model.name}: 10/10 | " in told
+    assert [dataclasses.replace(tally, seconds_per_1000=None) for tally in tallies] == [
+        dataclasses.replace(tally, seconds_per_1000=None) for tally in alone
+    ]
+    found, expected = (
+        {(call.key, call.recording.verdict) for call in read_calls(part_files(tmp_path / name))}
+        for name in ("out", "alone")
+    )
+    assert found == expected
+    assert len(found) == 3 * N
+
+
+def test_one_that_breaks_ends_all_and_what_was_written_is_gone_on_from(tmp_path: Path) -> None:
+    other_is_asked, mended = threading.Event(), threading.Event()
+    free = threading.Barrier(1)
+
+    class Breaks(Apart):
+        def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+            if len(self.asked) == 1 and not mended.is_set():
+                assert other_is_asked.wait(20)
+                raise CheckpointError("no weights")
+            return super().judge(pairs)
+
+    class Waits(Apart):
+        def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+            if len(self.asked) == 1 and not mended.is_set():
+                other_is_asked.set()
+                for thread in threading.enumerate():
+                    if thread.name == "collect one":
+                        thread.join(20)  # it has failed then, and this chunk is not written
+            return super().judge(pairs)
+
+    with pytest.raises(CheckpointError, match="no weights"):
+        run(tmp_path, Breaks("one", free), Waits("two", free))
+    assert sorted(call.key[1] for call in read_calls(part_files(tmp_path))) == ["one"] * 4 + ["two"] * 4
+    mended.set()
+    assert [tally.calls_now for tally in run(tmp_path, Breaks("one", free), Waits("two", free))] == [6, 6]
+
+
+def test_an_interruption_waits_for_none_and_writes_nothing_more(tmp_path: Path) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Apart):
+        def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+            asked.set()
+            assert goes_on.wait(20)
+            return Model.judge(self, pairs)
+
+    class Interrupted(Model):
+        def judge(self, pairs: Sequence[PreferencePair]) -> list[Verdict]:
+            assert asked.wait(20)
+            raise KeyboardInterrupt
+
+    slow = Slow("one", threading.Barrier(1))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, slow, Interrupted("two"))
+    goes_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "collect one":
+            thread.join(20)
+    assert slow.asked
+    assert part_files(tmp_path) == []
 
 
 def test_the_time_told_is_that_on_the_wall_of_this_run_without_loading(tmp_path: Path) -> None:

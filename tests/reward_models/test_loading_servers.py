@@ -1,12 +1,13 @@
 """Reward models behind servers, from pool files."""
 
 import pytest
-from loopback import late, serving, sglang, vllm
+from server_answers import sglang, vllm
 
 from rewardrouter.errors import ConfigError, MissingDependencyError
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models import loading
 from rewardrouter.reward_models.loading import load_pool
+from rewardrouter.testing.loopback import late, serving
 
 PAIRS = [PreferencePair(f"p{n}", f"{n}? ", "yes", "no") for n in range(4)]
 

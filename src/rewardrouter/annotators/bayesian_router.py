@@ -85,7 +85,6 @@ class BayesianRouterAnnotator(RoutedAnnotator):
         if widen_on_shift > 1 and self.watch is None:
             raise ConfigError(
                 "widen_on_shift: nothing here knows what the router's fitting pairs looked like; fit it again"
-                " (a gateway never knows)"
             )
         self._posteriors, self._widen_on_shift = policy.posteriors, widen_on_shift
 

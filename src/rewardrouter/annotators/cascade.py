@@ -74,7 +74,8 @@ class CascadeAnnotator:
     Raises
     ------
     ConfigError
-        If an arm of the router is not in the pool; at the first batch, if no cascade keeps the budget.
+        If an arm of the router is not in the pool; from :meth:`prepare` or at the first batch, if an RM has no cost,
+        or no cascade keeps the budget.
     """
 
     def __init__(
@@ -100,8 +101,19 @@ class CascadeAnnotator:
 
     @property
     def plan(self) -> Plan | None:
-        """Threshold and price, and what they cost on the held-out pairs; ``None`` before the first batch."""
+        """Threshold and price, and what they cost on the held-out pairs; ``None`` before :meth:`prepare` or a batch."""
         return None if self._ready is None else self._ready.plan
+
+    def prepare(self) -> None:
+        """Plan before the first batch; seconds, which are measured on it, wait for it.
+
+        Raises
+        ------
+        ConfigError
+            If an RM has no cost, or no cascade keeps the budget.
+        """
+        if self._settings.unit != "second":
+            self._prepared(())
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
         """Return the labels; the annotation names every RM called, in order, and the weight of the label."""

@@ -34,8 +34,8 @@ class CostAwareAnnotator:
     Raises
     ------
     ConfigError
-        If neither budget nor price is given, or both; if an arm of the router is not in the pool; at the first
-        batch, if an RM has no cost, or no price keeps the budget.
+        If neither budget nor price is given, or both; if an arm of the router is not in the pool; from
+        :meth:`prepare` or at the first batch, if an RM has no cost, or no price keeps the budget.
     """
 
     def __init__(self, pool: RewardModelPool, router: CalibratedScorer, settings: CostSettings) -> None:
@@ -48,6 +48,17 @@ class CostAwareAnnotator:
         self._settings = settings
         self._costs: Costs | None = None
         self._price = 0.0
+
+    def prepare(self) -> None:
+        """Plan before the first batch; seconds, which are measured on it, wait for it.
+
+        Raises
+        ------
+        ConfigError
+            If an RM has no cost, or no price keeps the budget.
+        """
+        if self._costs is None and self._settings.unit != "second":
+            self._plan(costs_of(self._pool, self._settings.unit, ()))
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
         """Return the labels of the routed RMs."""

@@ -30,14 +30,17 @@ class HasReference(Protocol):
 class ShiftEvidence:
     """What the test says.
 
-    ``evidence`` is the power of ten that it has reached now, ``threshold`` the one at which it fires; ``p`` is a
-    p-value that holds whenever one looks; ``fired`` whether it ever has.
+    ``evidence`` is the power of ten that it has reached now (the base-10 logarithm of its e-value), ``threshold`` the
+    one at which it fires; ``p`` is a p-value that holds whenever one looks; ``fired`` whether it ever has. ``pairs``
+    were labelled under its eyes; ``fired_at`` is how many of them when it first fired, those of that call included.
     """
 
     evidence: float
     threshold: float
     p: float
     fired: bool
+    pairs: int
+    fired_at: int | None
 
 
 class ShiftWatch:
@@ -45,6 +48,8 @@ class ShiftWatch:
 
     def __init__(self, reference: ContextReference) -> None:
         self._test = ShiftTest(reference)
+        self._pairs = 0
+        self._fired_at: int | None = None
 
     @classmethod
     def of(cls, source: object) -> ShiftWatch | None:
@@ -58,17 +63,27 @@ class ShiftWatch:
         test = self._test
         tens = math.log(10.0)
         return ShiftEvidence(
-            test.log_evidence / tens, test.threshold / tens, min(1.0, math.exp(-test.most)), test.fired
+            evidence=test.log_evidence / tens,
+            threshold=test.threshold / tens,
+            p=min(1.0, math.exp(-test.most)),
+            fired=test.fired,
+            pairs=self._pairs,
+            fired_at=self._fired_at,
         )
 
     def see(self, pairs: Sequence[PreferencePair], contexts: Floats) -> None:
         """Take in the contexts ``[B, d]`` of one call's pairs."""
         firsts = {pair.group: row for row, pair in reversed(list(enumerate(pairs)))}
+        had_fired = self._test.fired
         self._test.add(contexts[sorted(firsts.values())])
+        self._pairs += len(pairs)
+        if self._test.fired and not had_fired:
+            self._fired_at = self._pairs
 
     def state_dict(self) -> State:
-        """Return the test's state."""
-        return self._test.state_dict()
+        """Return the test's state, and how many pairs it saw."""
+        test = self._test.state_dict()
+        return State(test.arrays, {**test.metadata, "pairs": self._pairs, "fired_at": self._fired_at or 0})
 
     def load_state_dict(self, state: State) -> None:
         """Go on where the state was taken.
@@ -78,4 +93,8 @@ class ShiftWatch:
         CheckpointError
             If it is broken, or of other fitting pairs.
         """
+        # In states of before pairs were counted there are neither.
+        counts = State(metadata={"pairs": 0, "fired_at": 0, **state.metadata})
+        pairs, fired_at = counts.value("pairs", int), counts.value("fired_at", int)
         self._test.load_state_dict(state)
+        self._pairs, self._fired_at = pairs, fired_at or None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.accounts import tell_accounts
+from rewardrouter.cli.label_counts import LabelCounts
 from rewardrouter.cli.options import no_cache_option, router_option
 from rewardrouter.cli.output import keep_inputs, make_folder
 from rewardrouter.errors import ConfigError, did_you_mean
@@ -79,6 +79,7 @@ def annotate(
     # After the files are read: this takes seconds, which a mistake in them need not wait for.
     from rewardrouter.annotators import StepContext
     from rewardrouter.annotators.cascade import CascadeAnnotator
+    from rewardrouter.annotators.cost_aware import CostAwareAnnotator
     from rewardrouter.datasets.preferences import PreferenceWriter, preference_row
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import BayesianRouter
@@ -93,6 +94,8 @@ def annotate(
             f"--strategy {strategy_name}: with keep_budget a label depends on those before it, which a file that is"
             " gone on with would not repeat; leave keep_budget out"
         )
+    if isinstance(annotator, CascadeAnnotator | CostAwareAnnotator):
+        annotator.prepare()  # a budget that cannot be kept is told before the file is begun
     manifest = {
         "strategy": strategy_name,
         "seed": seed,
@@ -104,10 +107,12 @@ def annotate(
     }
     if pool.live:
         manifest["models"] = {rm: dict(pool.identity(rm)) for rm in pool.live}
-    tally: Counter[str] = Counter()
+    counts = LabelCounts()
     make_folder("--out", out.parent)
     with PreferenceWriter(out, manifest) as writer, progress("annotate", len(loaded.pairs)) as advance:
         done = writer.done_ids()
+        ids = {pair.id for pair in loaded.pairs}
+        before, dropped_before = len(done & ids), len(writer.dropped_ids() & ids)
         for start in range(0, len(loaded.pairs), _CHUNK):
             chunk = loaded.pairs[start : start + _CHUNK]
             if any(pair.id not in done for pair in chunk):
@@ -122,11 +127,15 @@ def annotate(
                         if a.label is not None
                     ]
                 )
-                tally.update(a.rm or ("dropped" if a.label is None else strategy_name) for _, a in given)
+                counts.add(a for _, a in given)
             advance(len(chunk))
-        before = len(done & {pair.id for pair in loaded.pairs})
         dropped = len(writer.dropped_ids())
-    _tell(tally, before, len(loaded.pairs), dropped)
+    resumed = f", {before:,} of them before ({dropped_before:,} without a label)" if before else ""
+    click.echo(
+        f"{len(loaded.pairs):,} pairs{resumed}: {counts.labelled:,} labelled now, {counts.dropped:,} without a label"
+    )
+    for line in counts.lines({rm: account.price for rm, account in pool.accounts().items()}):
+        click.echo(line)
     tell_accounts([pool.accounts()[rm] for rm in pool.live])
     click.echo(f"Labelled pairs: {out}" + (f"     Without a label: {out}.dropped.jsonl" if dropped else ""))
 
@@ -160,12 +169,3 @@ def _content(pairs: Sequence[PreferencePair]) -> str:
         texts = [pair.id, as_json(pair.prompt), as_json(pair.response_a), as_json(pair.response_b)]
         digest.update(json.dumps(texts).encode() + b"\n")
     return digest.hexdigest()[:16]
-
-
-def _tell(tally: Counter[str], before: int, total: int, dropped: int) -> None:
-    del tally["dropped"]
-    labelled = sum(tally.values())
-    resumed = f", {before:,} of them before" if before else ""
-    click.echo(f"{total:,} pairs{resumed}: {labelled:,} labelled now, {dropped:,} without a label")
-    for name, count in tally.most_common():
-        click.echo(f"  {name:<40} {count:>7,}  {count / max(labelled, 1):6.1%}")

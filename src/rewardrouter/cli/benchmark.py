@@ -75,7 +75,12 @@ def benchmark(
 
     run = BenchmarkRun(config, names, out, model=None if served else model, outputs=outputs)
     if dry_run:
-        click.echo("\n".join(run.plan().lines()))
+        lines = run.plan().lines()
+        if model is not None and not served:
+            from rewardrouter.cli.policy_check import check_policy
+
+            lines.append(check_policy(model, config.generation.revision))
+        click.echo("\n".join(lines))
         return
     try:
         if answers_only:

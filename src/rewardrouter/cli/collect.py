@@ -49,16 +49,17 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=256,
     metavar="N",
-    help="Pairs judged and written at once: what a killed run loses at most.",
+    help="Pairs judged and written at once: what a killed run loses at most, of each reward model asked then.",
 )
 def collect(source: str, pool_file: Path, out: Path, rms: str | None, retries: int, chunk: int) -> None:
     """Run every reward model of a pool on every pair.
 
-    One model after the other, so that one is in memory at a time. DIR is what
-    fit and evaluate take as --verdicts where the pairs have labels, and what
-    a pool takes as the source of recorded verdicts. The same command again
-    asks only what has no verdict yet: what a killed run did not reach, calls
-    that failed, reward models added to the pool.
+    Models of this process are asked one after the other, so that one is in
+    memory at a time; servers, judges and models on Ray are asked meanwhile, all
+    at once. DIR is what fit and evaluate take as --verdicts where the pairs
+    have labels, and what a pool takes as the source of recorded verdicts. The
+    same command again asks only what has no verdict yet: what a killed run did
+    not reach, calls that failed, reward models added to the pool.
     """
     from rewardrouter.datasets.pairs import load_pairs
     from rewardrouter.reward_models.loading import load_pool, recorded_sources

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import no_cache_option, router_option
-from rewardrouter.cli.output import STDOUT, check_file, json_option, keep_inputs, write_json, write_text
+from rewardrouter.cli.output import (
+    STDOUT,
+    check_file,
+    json_option,
+    keep_inputs,
+    signed,
+    write_json,
+    write_text,
+)
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.progress import log
 
@@ -99,11 +107,15 @@ def _costs(file: Path, arms: Sequence[str]) -> dict[str, float]:
     from rewardrouter.config.loading import load_config
 
     given = load_config(CostFile, file).model_extra or {}
-    for arm in arms:
-        if arm not in given:
+    missing = [arm for arm in arms if arm not in given]
+    for name in given:
+        if name not in arms:
             raise ConfigError(
-                f"{file}: no cost of {arm}.{did_you_mean(arm, given)} Add a line: {arm}: NUMBER"
+                f"{file}: {name} is no reward model of the router.{did_you_mean(name, missing or arms)}"
+                f" It has: {', '.join(arms)}"
             )
+    if missing:
+        raise ConfigError(f"{file}: no cost of {missing[0]}. Add a line: {missing[0]}: NUMBER")
     return {arm: float(given[arm]) for arm in arms}
 
 
@@ -123,7 +135,7 @@ def as_text(found: Evaluation) -> str:
         versus = ""
         if result.difference is not None and result.difference_interval is not None:
             below, above = result.difference_interval
-            versus = f"{result.difference:+.3f} {below:+.3f},{above:+.3f}"
+            versus = f"{signed(result.difference)} {signed(below)},{signed(above)}"
         lines.append(
             f"{name:<{width}}  {result.accuracy:>8.3f}  {low:.3f} to {high:.3f}  {versus:<20}"
             f" {result.coverage:>6.1%}  {result.calls_per_pair:>5.2f}"

@@ -1,4 +1,4 @@
-"""What commands write besides their text: the option ``--json FILE|-``, other files, folders."""
+"""What commands write: numbers in their text, the option ``--json FILE|-``, other files, folders."""
 
 from __future__ import annotations
 
@@ -36,6 +36,11 @@ def check_file(context: click.Context, option: click.Parameter, file: FileName) 
         if Path(file).is_dir():
             raise click.BadParameter(f"{file} is a folder", context, option)
     return file
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Return a number with its sign; what is rounded to zero has a plus."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def write_json(json_file: str, figures: Mapping[str, Any]) -> None:

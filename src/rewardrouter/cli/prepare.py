@@ -28,7 +28,11 @@ _DOMAINS_SHOWN = 12
     metavar="FILE|HUB-ID",
     help="Its native file (may be given several times), a saved folder, or a hub name.  [default: the hub]",
 )
-@click.option("--split", metavar="S", help="Split to take from the hub.  [default: its first]")
+@click.option(
+    "--split",
+    metavar="S",
+    help="Split to take from the hub, or of a saved folder of several.  [default: its first]",
+)
 @click.option(
     "--keep-ties", is_flag=True, help="Keep pairs of which neither response was preferred, without a label."
 )
@@ -79,9 +83,11 @@ def prepare(
 
 def as_text(title: str, counts: Mapping[str, Any], keep_ties: bool) -> list[str]:
     """Return what ``prepare`` says of the counts of pairs or prompts, before what was wrong with some rows."""
-    unit = "pairs" if "pairs" in counts else "prompts"
-    groups = f" in {counts['groups']:,} groups" if "groups" in counts else ""
-    lines = [f"{title}: {counts['rows']:,} rows, {counts[unit]:,} {unit}{groups}"]
+    from rewardrouter.report.wording import count
+
+    unit = "pair" if "pairs" in counts else "prompt"
+    groups = f" in {count(counts['groups'], 'group')}" if "groups" in counts else ""
+    lines = [f"{title}: {count(counts['rows'], 'row')}, {count(counts[f'{unit}s'], unit)}{groups}"]
     domains: Sequence[tuple[str, int]] = list(counts["domains"].items())
     if len(domains) > 1:
         width = max(len(domain) for domain, _ in domains[:_DOMAINS_SHOWN])

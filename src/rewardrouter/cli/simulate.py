@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import config_option, no_cache_option, router_option
-from rewardrouter.cli.output import keep_inputs
+from rewardrouter.cli.output import keep_inputs, signed
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import UserError
 from rewardrouter.progress import log, progress
@@ -152,15 +152,11 @@ def _row(figures: ReplayFigures, several: bool) -> str:
         interval = f"{low:.3f} to {high:.3f}"
     if figures.difference is not None and figures.difference_interval is not None:
         below, above = figures.difference_interval
-        versus = _signed(figures.difference) + (f" {_signed(below)},{_signed(above)}" if several else "")
+        versus = signed(figures.difference) + (f" {signed(below)},{signed(above)}" if several else "")
     return (
         f"{figures.accuracy:>8.3f}  {interval:<14}  {versus:<25}  {_figure(figures.accuracy_early)}"
         f"  {_figure(figures.accuracy_late)}  {figures.calls_per_pair:>5.2f}  {_figure(figures.reward_auc):>10}"
     ).rstrip()
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 3) + 0.0:+.3f}"  # + 0.0: a negative zero is none
 
 
 def _figure(value: float | None) -> str:

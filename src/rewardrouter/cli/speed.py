@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import config_option
+from rewardrouter.cli.output import signed
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import MissingDependencyError
 from rewardrouter.progress import log
@@ -17,7 +18,21 @@ if TYPE_CHECKING:
     from rewardrouter.efficiency.results import EfficiencyResults, MeasuredPool, SimulatedPool
 
 
-@click.command("speed", context_settings={"ignore_unknown_options": True})
+_SETTINGS = """\b
+Main settings, as --NAME=VALUE or in the file of --config:
+  pool_sizes           [4, 8, 16, 32]
+  strategies           [single/fastest, single/slowest, majority, laser,
+                        router, router+cascade@1.35]
+  prompts_per_step     16
+  measure.rounds       3   in each, every strategy has its steps
+  measure.steps        3   of each strategy in a round
+  tiny.rm_widths       [48, 96, 192]   [] leaves that comparison out
+  given                models of your own: {policy, pool, prompts}
+  cluster              what is extrapolated to; see examples/speed.yaml
+All of them: docs/howto/speed.md."""
+
+
+@click.command("speed", context_settings={"ignore_unknown_options": True}, epilog=_SETTINGS)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run."
 )
@@ -115,7 +130,7 @@ def _measured(pool: MeasuredPool, reference: str) -> list[str]:
         lines.append(
             f"{name:<{width}} {one.seconds:>8.3f}  {f'{low:.3f} to {high:.3f}':<14}"
             f"  {f'{one.ratio:.2f} ({below:.2f} to {above:.2f})':<19} {one.calls:>6.1f} {one.asked:>7.1f}"
-            f" {one.rm_seconds:>6.2f} {one.cpu_seconds:>6.2f}  {one.predicted:.3f} ({one.error:+.0%})"
+            f" {one.rm_seconds:>6.2f} {one.cpu_seconds:>6.2f}  {one.predicted:.3f} ({signed(100 * one.error, 0)}%)"
         )
     return lines
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import config_option
+from rewardrouter.cli.output import signed
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import MissingDependencyError, UserError
 from rewardrouter.progress import progress
@@ -91,8 +92,12 @@ def train(
 
 def as_text(results: TrainingResults) -> str:
     """Return the table that ``train`` prints."""
+    from rewardrouter.report.wording import count
+
     width = max(len("strategy"), *(len(name) for name in results.strategies))
-    head = f"{results.steps:,} steps of {results.prompts_per_step} prompts, {len(results.seeds)} seed(s)"
+    head = (
+        f"{results.steps:,} steps of {results.prompts_per_step} prompts, {count(len(results.seeds), 'seed')}"
+    )
     if results.accuracy_before is not None:
         head += (
             f"; the policy answers {results.accuracy_before:.3f} of {results.evaluation_prompts:,} other prompts"
@@ -119,7 +124,7 @@ def _measured(value: Measured | None) -> str:
     gap = ""
     if value.difference is not None and value.difference_interval is not None:
         below, above = value.difference_interval
-        gap = f"{value.difference:+.3f} {below:+.3f},{above:+.3f}"
+        gap = f"{signed(value.difference)} {signed(below)},{signed(above)}"
     return f"{value.mean:<6.3f} {f'{low:.3f} to {high:.3f}':<15} {gap:<26}"
 
 

@@ -104,7 +104,8 @@ class JudgeServer(ServerConfig):
     """Price of a million tokens that it writes."""
 
     expected_tokens: int = Field(default=400, ge=1)
-    """Tokens of a verdict with its explanation, for the estimate of the costs."""
+    """Tokens of a verdict with its explanation, for the estimate of the costs until 20 replies of a benchmark
+    are there."""
 
     max_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Ask nothing where the estimate is above this."""

@@ -30,10 +30,10 @@ class VllmSettings(StrictModel):
     """Prompts that are asked at once."""
 
     timeout: float = Field(default=300.0, gt=0, allow_inf_nan=False)
-    """Seconds without an answer after which a request has failed."""
+    """Seconds without the whole answer after which a request has failed."""
 
     tries: int = Field(default=4, ge=1)
-    """How often a request is sent at most: again after a time-out or an error of the server (5xx) only."""
+    """How often a request is sent at most: again after no connection, no answer in time, HTTP 429 or 5xx only."""
 
     @field_validator("url")
     @classmethod

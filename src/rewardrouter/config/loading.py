@@ -18,7 +18,8 @@ import pydantic
 import yaml
 
 from rewardrouter.config.base import validate
-from rewardrouter.errors import ConfigError, did_you_mean
+from rewardrouter.errors import ConfigError
+from rewardrouter.files import file_near
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
@@ -206,8 +207,7 @@ def _missing(path: Path) -> str:
     """Say that ``path`` is missing, and which file beside it may be meant."""
     if not path.parent.is_dir():
         return f"config file {path} does not exist: no folder {path.parent}"
-    beside = [str(path.with_name(other.name)) for other in path.parent.iterdir() if other.is_file()]
-    return f"config file {path} does not exist.{did_you_mean(str(path), beside)}"
+    return f"config file {path} does not exist.{file_near(path)}"
 
 
 def _syntax(error: yaml.YAMLError, path: Path) -> str:

@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewardrouter.datasets.library import HUB_PREFIX, first_line, hub_rows, is_saved_dataset, saved_rows
-from rewardrouter.errors import DataError, did_you_mean
+from rewardrouter.errors import DataError
+from rewardrouter.files import file_near
 
 _PACKED = ".gz"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -47,7 +48,7 @@ def read_rows(source: str | Path, config: str | None = None) -> list[dict[str, A
         If the source needs the `datasets` library and it is not installed.
     """
     path = Path(source).expanduser()
-    if isinstance(source, str) and (source.startswith(HUB_PREFIX) or _names_a_dataset(source)):
+    if isinstance(source, str) and names_a_dataset(source):
         rows = hub_rows(source, config)
     elif path.is_dir():
         rows = _folder_rows(path)
@@ -58,10 +59,13 @@ def read_rows(source: str | Path, config: str | None = None) -> list[dict[str, A
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
-def _names_a_dataset(source: str) -> bool:
-    """Tell ``owner/name`` from a mistyped path: nothing of it exists, and it ends like no file."""
+def names_a_dataset(source: str) -> bool:
+    """Tell a dataset of the hub from a path.
+
+    ``owner/name`` is one where nothing of such a path exists, and it ends like no file.
+    """
     path = Path(source)
-    return (
+    return source.startswith(HUB_PREFIX) or (
         _HUB_NAME.fullmatch(source) is not None
         and _suffix(path) not in _READERS
         and not path.exists()
@@ -116,7 +120,7 @@ def _no_such_path(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"{path}: no such file: the folder {folder} does not exist"
-    hint = did_you_mean(path.name, sorted(sibling.name for sibling in folder.iterdir()))
+    hint = file_near(path, folders=True)
     return f"{path}: no such file.{hint} A dataset of the hub is written {HUB_PREFIX}owner/name"
 
 

@@ -82,6 +82,18 @@ class Immediate(Protocol):
 
 
 @runtime_checkable
+class Apart(Protocol):
+    """A reward model that works elsewhere, in other processes or on a server: others can be asked meanwhile.
+
+    :meth:`RewardModel.judge` may be called while the model itself or another one is asked in another thread.
+    """
+
+    @property
+    def apart(self) -> Literal[True]:
+        """Always true."""
+
+
+@runtime_checkable
 class ReadsMetadata(Protocol):
     """A reward model whose verdict depends on more than a pair's texts, such as a gold answer: it is never cached."""
 

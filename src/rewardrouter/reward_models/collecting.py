@@ -1,8 +1,14 @@
-"""Every reward model of a pool on every pair, one model after the other, so that one is in memory at a time."""
+"""Every reward model of a pool on every pair.
+
+Models of this process are asked one after the other, so that one is in memory at a time. Those that work elsewhere
+(servers, judges, models on Ray) are asked meanwhile, each in a thread, a chunk at a time.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import queue
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +16,7 @@ from rewardrouter.datasets.pairs import LoadedPairs
 from rewardrouter.datasets.verdict_folder import stands
 from rewardrouter.datasets.verdict_writer import VerdictWriter
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.progress import log, progress
+from rewardrouter.progress import end_displays, log, progress
 from rewardrouter.reward_models.accounts import Account
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.verdicts import Verdict
@@ -34,7 +40,7 @@ class Tally:
     """Share of labelled pairs with the right answer among those answered A or B; ``None`` without any."""
     seconds_per_1000: float | None
     """Wall-clock of the calls of this run per 1,000 pairs asked about, loading left out; ``None`` without any,
-    and for recordings."""
+    and for recordings. RMs that were asked at the same time may have slowed each other."""
     cached_now: int = 0
     """Pairs that the pool's cache answered in this run."""
     cost_now: float | None = None
@@ -46,7 +52,7 @@ def collect_verdicts(
 ) -> list[Tally]:
     """Ask every RM about every pair on which it has no verdict yet.
 
-    Pairs are asked in chunks of the file's order, each on disk before the next is begun. The chunks do not depend
+    Pairs are asked in chunks of the file's order, each on disk before the RM's next is begun. The chunks do not depend
     on what is there already, so a run that was killed asks what was in flight again in the same way.
 
     Parameters
@@ -58,7 +64,7 @@ def collect_verdicts(
     chunk
         Pairs of one call.
     retries
-        How often calls that fail in this run are made again before the next RM.
+        How often calls of an RM that fail in this run are made again.
 
     Raises
     ------
@@ -67,32 +73,88 @@ def collect_verdicts(
     CheckpointError
         If an RM's weights cannot be loaded.
     """
-    return [_collect_one(pool, rm, loaded, writer, chunk, retries) for rm in pool.names]
+    before = pool.accounts()
+    _Collection(pool, loaded.pairs, writer, chunk, retries).run()
+    after = pool.accounts()
+    return [
+        _tally(before[rm], after[rm], loaded, writer.verdicts(rm), live=rm in pool.live) for rm in pool.names
+    ]
 
 
-def _collect_one(
-    pool: RewardModelPool, rm: str, loaded: LoadedPairs, writer: VerdictWriter, chunk: int, retries: int
-) -> Tally:
-    before = pool.accounts()[rm]
-    try:
-        for attempt in range(1 + retries):
-            chunks = _unanswered(loaded.pairs, writer.verdicts(rm), chunk)
+class _Collection:
+    """The calls of one run: an RM that fails, or an interruption, ends those of all."""
+
+    def __init__(
+        self,
+        pool: RewardModelPool,
+        pairs: Sequence[PreferencePair],
+        writer: VerdictWriter,
+        chunk: int,
+        retries: int,
+    ) -> None:
+        self._pool, self._pairs, self._writer = pool, pairs, writer
+        self._chunk, self._retries = chunk, retries
+        self._writing = threading.Lock()
+        self._stopped = False
+
+    def run(self) -> None:
+        """Ask every RM."""
+        apart = self._pool.apart if len(self._pool) > 1 else ()
+        ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        for rm in apart:  # daemons: who is interrupted waits for no RM
+            threading.Thread(
+                target=self._ask_apart, args=(rm, ended), name=f"collect {rm}", daemon=True
+            ).start()
+        try:
+            for rm in self._pool.names:
+                if rm not in apart:
+                    self._ask_here(rm)
+            for _ in apart:
+                if (error := ended.get()) is not None:
+                    raise error
+        except BaseException:
+            with self._writing:
+                self._stopped = True
+            end_displays()
+            raise
+
+    def _ask_here(self, rm: str) -> None:
+        try:
+            self._ask(rm)
+        finally:
+            self._unload(rm)
+
+    def _ask_apart(self, rm: str, ended: queue.SimpleQueue[BaseException | None]) -> None:
+        try:
+            self._ask(rm)
+            if not self._stopped:  # else what it works on may be gone with the pool
+                self._unload(rm)
+        except BaseException as error:
+            self._stopped = True
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    def _unload(self, rm: str) -> None:
+        for note in self._pool.unload(rm):
+            log(note)
+
+    def _ask(self, rm: str) -> None:
+        for attempt in range(1 + self._retries):
+            chunks = _unanswered(self._pairs, self._writer.verdicts(rm), self._chunk)
             asked = sum(len(pairs) for pairs in chunks)
-            if not asked:
-                break
-            if not attempt and asked < len(loaded.pairs):
-                log(
-                    f"{rm}: {len(loaded.pairs) - asked:,} of {len(loaded.pairs):,} pairs are answered already"
-                )
+            if not asked or self._stopped:
+                return
+            if not attempt and asked < len(self._pairs):
+                log(f"{rm}: {len(self._pairs) - asked:,} of {len(self._pairs):,} pairs are answered already")
             with progress(f"retry {rm}" if attempt else rm, asked) as advance:
                 for pairs in chunks:
-                    writer.append(pairs, pool.judge(rm, pairs))
+                    verdicts = self._pool.judge(rm, pairs)
+                    with self._writing:
+                        if self._stopped:
+                            return
+                        self._writer.append(pairs, verdicts)
                     advance(len(pairs))
-    finally:
-        notes = pool.unload(rm)
-    for note in notes:
-        log(note)
-    return _tally(before, pool.accounts()[rm], loaded, writer.verdicts(rm), live=rm in pool.live)
 
 
 def _unanswered(

@@ -17,6 +17,7 @@ from rewardrouter.pairs import PreferencePair
 from rewardrouter.phases import phase
 from rewardrouter.reward_models.accounts import Account, Ledger
 from rewardrouter.reward_models.base import (
+    Apart,
     Identified,
     Immediate,
     ReadsMetadata,
@@ -111,6 +112,11 @@ class RewardModelPool:
     def live(self) -> tuple[str, ...]:
         """The names of those that are really asked: whose answers are not at hand."""
         return tuple(name for name, model in self._models.items() if not isinstance(model, Immediate))
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """The names of those that work elsewhere: that may be asked while others are."""
+        return tuple(name for name, model in self._models.items() if isinstance(model, Apart))
 
     def __len__(self) -> int:
         return len(self._models)

@@ -58,6 +58,7 @@ def test_mmlu_names_choices_by_letters():
     assert one.prompt == "Which is even?\nA. 1\nB. 3\nC. 4\nD. 5"
     assert (one.answer, one.domain) == ("C", "number_theory")
     assert one.facts == {"choices": ["1", "3", "4", "5"]}
+    assert read("mmlu", subject="").domain is None  # of auxiliary_train
     with pytest.raises(DataError, match="a whole number from 0 to 3, found 4"):
         read("mmlu", answer=4)
     with pytest.raises(DataError, match="a list of 4 texts"):

@@ -50,6 +50,43 @@ def test_another_place_on_the_hub_is_taken_as_named(asked):
     ]
 
 
+def test_a_split_of_a_copy_is_taken_where_it_is(asked, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    native_rows(SOURCES["gsm8k"], ["owner/copy"], "test")
+    native_rows(SOURCES["mmlu"], ["hub:owner/copy"], "train")  # which is cut out of it later
+    assert asked == [("owner/copy", None, "test"), ("owner/copy", None, "test")]
+    one, other = (datasets.Dataset.from_list([{"question": q, "answer": "#### 1"}]) for q in "qr")
+    datasets.DatasetDict({"train": one, "test": other}).save_to_disk(tmp_path / "saved")
+    (row,) = native_rows(SOURCES["gsm8k"], [str(tmp_path / "saved")], "test")
+    assert (row.values["question"], row.file) == ("r", str(tmp_path / "saved" / "test"))
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [("mmlu", ("validation", "dev", "auxiliary_train")), ("ultrafeedback", ("train_sft", "test_gen"))],
+)
+def test_every_split_of_the_hub_can_be_named(asked, name, splits):
+    for split in splits:
+        native_rows(SOURCES[name], (), split)
+    assert [call[2] for call in asked] == list(splits)
+
+
+def test_without_the_hub_it_is_said_what_else_there_is(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+
+    def fail(*_, **__):
+        raise ConnectionError("Couldn't reach it")
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(
+        DataError,
+        match=r"Without the hub: get the file from .*/grade-school-math .*, and give it as --source FILE",
+    ):
+        native_rows(SOURCES["gsm8k"], (), None)
+    with pytest.raises(DataError, match=r"cannot load it: Couldn't reach it$"):
+        native_rows(SOURCES["gsm8k"], ["hub:owner/copy"], None)
+
+
 def test_several_files_are_one_data_set(tmp_path):
     files = [write_native(tmp_path / f"{n}.json", NATIVE["rm-bench"], NATIVE["rm-bench"]) for n in "ab"]
     rows = native_rows(SOURCES["rm-bench"], [str(file) for file in files], None)

@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import changed, disconnects, hangs, late, says, serving, status, trickles, truncated, worth
+from server_answers import worth
 
 from rewardrouter.config.servers import JudgeConfig
 from rewardrouter.errors import ConfigError
@@ -15,6 +15,17 @@ from rewardrouter.pairs import Message, PreferencePair
 from rewardrouter.reward_models.judges.model import JudgeRewardModel
 from rewardrouter.reward_models.judges.templates import judge_templates
 from rewardrouter.testing import check_reward_model, sample_pairs
+from rewardrouter.testing.loopback import (
+    changed,
+    disconnects,
+    hangs,
+    late,
+    says,
+    serving,
+    status,
+    trickles,
+    truncated,
+)
 
 QUICK = {"first_wait": 0.01, "timeout": 5.0}
 SKYWORK = re.compile(

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from loopback import serving
 from small_tables import written_pairs
 
 from rewardrouter.errors import ConfigError
@@ -18,6 +17,7 @@ from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.reward_models.ray.cluster import Cluster
 from rewardrouter.reward_models.ray.model import RayRewardModel
 from rewardrouter.reward_models.verdict_cache import VerdictCache
+from rewardrouter.testing.loopback import serving
 
 PAIRS = [
     PreferencePair(pair.id, pair.prompt, pair.response_a, pair.response_b, {"answer": pair.response_a})

@@ -6,11 +6,12 @@ A split is a split of the hub; a local file is one split, whichever, and is read
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from rewardrouter.datasets.library import HUB_PREFIX
 from rewardrouter.datasets.report import RowReport
-from rewardrouter.datasets.rows import read_rows
+from rewardrouter.datasets.rows import names_a_dataset, read_rows
 from rewardrouter.datasets.sources.base import Part, Source
 from rewardrouter.datasets.sources.native import NativeRow
 from rewardrouter.datasets.texts import BadRow
@@ -50,7 +51,7 @@ def native_rows(source: Source, places: Sequence[str], split: str | None) -> lis
     return [
         NativeRow(values, place, number, source.schema)
         for place in _places(source, places, split, part_named(source, split))
-        for number, values in enumerate(read_rows(place, _config(source, place)), start=1)
+        for number, values in enumerate(_rows(source, place), start=1)
     ]
 
 
@@ -85,12 +86,30 @@ def _places(source: Source, places: Sequence[str], split: str | None, part: Part
                 f"{source.name}: not on the hub; get it from {source.home}, and give it as --source"
             )
         return [f"{HUB_PREFIX}{source.hub}:{part.native}"]
-    if split is None or not part.is_whole:
-        return list(places)
-    for place in places:
-        if not place.startswith(HUB_PREFIX) or place.count(":") > 1:
-            raise UserError(f"--split {split}: {place} is one split already; leave --split out")
-    return [f"{place}:{part.native}" for place in places]
+    return list(places) if split is None else [_split_of(place, split, part) for place in places]
+
+
+def _split_of(place: str, split: str, part: Part) -> str:
+    """Return where a split of a place is: on the hub, in a saved folder of several, or, to be cut out, in a file."""
+    if names_a_dataset(place) and ":" not in place.removeprefix(HUB_PREFIX):
+        return f"{place if place.startswith(HUB_PREFIX) else HUB_PREFIX + place}:{part.native}"
+    if (saved := Path(place).expanduser() / part.native).is_dir():
+        return str(saved)
+    if part.is_whole:
+        raise UserError(f"--split {split}: {place} is one split already; leave --split out")
+    return place
+
+
+def _rows(source: Source, place: str) -> list[dict[str, Any]]:
+    """Read a place; where the data set's own place on the hub cannot be, say what else there is."""
+    try:
+        return read_rows(place, _config(source, place))
+    except DataError as error:
+        if source.hub is None or not place.startswith(f"{HUB_PREFIX}{source.hub}:"):
+            raise
+        raise DataError(
+            f"{error}. Without the hub: get the file from {source.home}, and give it as --source FILE"
+        ) from error
 
 
 def _config(source: Source, place: str) -> str | None:

@@ -3,7 +3,8 @@
 A row holds ``prompt``, ``prompt_id``, ``chosen`` and ``rejected`` (whole conversations, messages), ``messages`` (not
 read), ``score_chosen`` and ``score_rejected`` (GPT-4's overall scores). ``chosen`` is the best of four completions,
 ``rejected`` one of the others at random: where their scores are equal, nothing was preferred, a tie. Splits
-train_prefs (61,135 rows) and test_prefs (2,000), parquet. The labels are a model's, not humans'. Source: the data
+train_prefs (61,135 rows) and test_prefs (2,000), and ones for other stages of training, which have the same columns:
+train_sft, test_sft, train_gen, test_gen; parquet. The labels are a model's, not humans'. Source: the data
 card, https://huggingface.co/datasets/HuggingFaceH4/ultrafeedback_binarized.
 """
 
@@ -39,7 +40,7 @@ SOURCE = PairSource(
     title="UltraFeedback (binarized)",
     hub="HuggingFaceH4/ultrafeedback_binarized",
     home="https://huggingface.co/datasets/HuggingFaceH4/ultrafeedback_binarized",
-    splits=whole("train_prefs", "test_prefs"),
+    splits=whole("train_prefs", "test_prefs", "train_sft", "test_sft", "train_gen", "test_gen"),
     schema="prompt_id, chosen (messages), rejected (messages), score_chosen, score_rejected",
     read=read,
 )

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from rewardrouter.config.servers import JudgeConfig
@@ -66,6 +66,8 @@ class JudgeRewardModel:
     ConfigError
         If there is no such template, or the key's variable is not set.
     """
+
+    apart: Literal[True] = True
 
     def __init__(self, config: JudgeConfig) -> None:
         self.config = config

@@ -39,6 +39,8 @@ class RayRewardModel:
     ...     RayRewardModel(recipe).judge(pairs)
     """
 
+    apart: Literal[True] = True
+
     def __init__(self, recipe: Recipe, nodes: Sequence[str | None] | None = None) -> None:
         self._recipe = recipe
         self._replicas = Replicas(recipe, nodes or [None] * recipe.settings.replicas)
