@@ -6,15 +6,28 @@ import errno
 import http.client
 import json
 import os
+import shutil
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from chat_templates import TEMPLATES, tokenizer_with
-from gateways import engine, outcomes, pairs, running, settings, wait_until
+from gateways import (
+    Router,
+    Switched,
+    engine,
+    outcomes,
+    pairs,
+    reward_models,
+    running,
+    settings,
+    wait_until,
+)
 
+from rewardrouter.online.shift import ContextReference
 from rewardrouter.pairs import Message, PreferencePair
 from rewardrouter.serve.labelled import Labelled
 
@@ -360,6 +373,81 @@ def test_while_the_disk_is_full_everybody_is_told(tmp_path, monkeypatch):
             assert health.json == {"status": "broken: the state cannot be written: No space left on device"}
         at.client.done("/v1/annotate", {"pairs": pairs(1)})
         assert at.client.get("/healthz").json == {"status": "ok"}
+
+
+def test_where_the_state_was_removed_nothing_is_acknowledged(tmp_path):
+    with running(tmp_path) as at:
+        at.client.done("/v1/annotate", {"pairs": pairs(1)})
+        shutil.rmtree(tmp_path / "state")
+        (tmp_path / "state").touch()
+        for batch in range(2):
+            reply = at.client.post("/v1/annotate", {"pairs": pairs(1, batch + 1)})
+            assert reply.status == 500
+            assert "log.jsonl: cannot be read: Not a directory" in reply.json["error"]
+        assert "cannot be read" in at.client.get("/healthz").json["status"]
+
+
+def test_pairs_that_have_left_those_of_the_fit_are_reported(tmp_path, monkeypatch):
+    def numbers(at):
+        text = at.client.get("/metrics").body.decode()
+        lines = [one.rsplit(" ", 1) for one in text.splitlines() if one.startswith("rewardrouter_shift_")]
+        return {name.removeprefix("rewardrouter_shift_"): float(value) for name, value in lines}
+
+    with running(tmp_path / "like", "saving.every_events=3") as at:
+        for n in range(8):
+            at.client.done("/v1/annotate", {"pairs": pairs(16, n), "batch_id": f"b{n}"})
+        told = at.client.get("/v1/router").json["shift"]
+        assert (told["fired"], told["fired_at"], told["pairs"]) == (False, None, 128)
+        assert told["evidence"] < told["threshold"]
+        shown = numbers(at)
+        assert shown == pytest.approx(
+            {"evidence": told["evidence"], "fired": 0, "fired_at_pair": 0}, rel=1e-6
+        )
+        assert "no longer like" not in at.client.get("/").body.decode()
+    with running(tmp_path / "like") as at:
+        assert at.client.get("/v1/router").json["shift"] == told
+
+    apart = ContextReference.of(np.random.default_rng(0).standard_normal((300, 5)) - 20.0)
+    monkeypatch.setattr(Router, "reference", apart)
+    with running(tmp_path / "apart") as at:
+        for n in range(8):
+            at.client.done("/v1/annotate", {"pairs": pairs(16, n), "batch_id": f"b{n}"})
+        told = at.client.get("/v1/router").json["shift"]
+        assert told["fired"]
+        assert told["evidence"] > told["threshold"]
+        assert told["fired_at"] in range(16, 129, 16)
+        assert numbers(at)["fired_at_pair"] == told["fired_at"]
+        assert f"seen after {told['fired_at']} of 128" in at.client.get("/").body.decode()
+
+    with running(tmp_path / "none", "strategy=majority") as at:
+        assert at.client.get("/v1/router").json["shift"] is None
+        assert numbers(at) == {}
+
+
+def test_what_fails_or_ties_in_a_cascade_is_told_and_is_no_label(tmp_path):
+    models = reward_models()
+    models["rm1"] = Switched("rm1", lambda _: 1.0)
+    with running(tmp_path, "strategy=router+cascade@1.35", models=models) as at:
+        models["rm0"].down = True
+        reply = at.client.done("/v1/annotate", {"pairs": pairs(12), "batch_id": "one"})
+        for one in reply["annotations"]:
+            assert [verdict["rm"] for verdict in one["verdicts"]] == one["rms"]
+            said = {verdict["rm"]: verdict for verdict in one["verdicts"]}
+            assert "rm0" not in said or said["rm0"]["error"] == "no score"
+            assert "rm1" not in said or said["rm1"]["winner"] == "tie"
+            assert one["label"] in ("A", "B")
+            assert "rm2" in said  # the only one that has said anything
+        assert any(len(one["rms"]) == 3 for one in reply["annotations"])
+        models["rm2"].down = True
+        reply = at.client.done("/v1/annotate", {"pairs": pairs(3, 1), "batch_id": "none"})
+        for one in reply["annotations"]:
+            assert (one["label"], one["rm"], sorted(one["rms"])) == (None, None, ["rm0", "rm1", "rm2"])
+            assert "rm1: tie" in one["reason"]
+        assert at.client.get("/v1/router").json["counts"]["dropped"] == 3
+        told = {
+            one["decision_id"]: {"loss": 1, "swapped_loss": 1, "margin": 0} for one in reply["annotations"]
+        }
+        assert at.client.done("/v1/feedback", {"outcomes": told})["unlabelled"] == list(told)
 
 
 def test_pages_answer_while_an_rm_takes_its_time(tmp_path):

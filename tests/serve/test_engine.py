@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from gateways import engine, reward_models, same_state, settings
+from gateways import engine, gateway, reward_models, same_state, settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -31,6 +31,8 @@ STRATEGIES = (
     "single/rm1",
     "neural-linear:every=1",
     "laser",
+    "router+cascade@1.35:keep_budget=true",
+    "router+cost@1.0:unit=second",
 )
 
 
@@ -252,6 +254,24 @@ def test_an_arm_joins_and_leaves_and_the_others_keep_what_they_learnt(tmp_path):
     assert "spare" in {annotation["rm"] for annotation in reply["annotations"]}
 
 
+@pytest.mark.parametrize("strategy", ["router+cascade@1.5:keep_budget=true", "router+cost@1.0:unit=call"])
+def test_arms_come_and_go_under_a_budget(tmp_path, strategy):
+    config = settings(tmp_path, f"strategy={strategy}")
+    one, again = engine(config), engine(config)
+    events = [one.annotate(Labelled(pairs(8), "b0"), 0.0)[1]]
+    before = one.annotator.state_dict().metadata
+    events += [one.add_arm("spare", "rm1", 1.0), one.remove_arm("rm1", 2.0)]
+    assert one.annotator.state_dict().metadata == before
+    reply, labelled = one.annotate(Labelled(pairs(40, 1), "b1"), 3.0)
+    called = {rm for annotation in reply["annotations"] for rm in annotation["rms"]}
+    assert "spare" in called <= {"rm0", "rm2", "spare"}
+    for event in (*events, labelled):
+        again.replay(through_json(event))
+    same(one, again)
+    if "cascade" in strategy:
+        assert before["correction"] != 0.0
+
+
 def test_an_arm_nobody_knows_is_trusted_as_the_mean_of_all(tmp_path):
     one = engine(settings(tmp_path))
     one.add_arm("spare", None, 0.0)
@@ -304,6 +324,13 @@ def test_states_of_others_are_refused(tmp_path):
         engine(settings(tmp_path, "strategy=random")).load_state_dict(state)
     with pytest.raises(CheckpointError, match="its seed is 0, here 1"):
         engine(settings(tmp_path, "seed=1")).load_state_dict(state)
+
+
+@pytest.mark.parametrize("strategy", ["router+cascade@0.5", "router+cost@0.5:unit=call", "router+cost@0.1"])
+def test_a_budget_that_cannot_be_kept_is_told_at_the_start(tmp_path, strategy):
+    with pytest.raises(ConfigError, match=r"less than one call|rm0 has none"):
+        gateway(settings(tmp_path, f"strategy={strategy}"))
+    assert not (tmp_path / "state").exists()
 
 
 def test_strategies_that_cannot_serve(tmp_path):

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import random
 import re
+import resource
 import signal
 import threading
 import time
@@ -64,9 +65,9 @@ class Process:
         return self.ended()
 
 
-def state_of(folder):
+def state_of(folder, *overrides):
     """Return the state that a restart would find."""
-    config = settings(folder)
+    config = settings(folder, *overrides)
     one, store = engine(config), Store(Path(config.state))
     if (state := store.state()) is not None:
         one.load_state_dict(state)
@@ -76,9 +77,9 @@ def state_of(folder):
     return one.state_dict()
 
 
-def uninterrupted(folder, batches):
+def uninterrupted(folder, batches, *overrides):
     """Return the state of one that was told the same and never killed."""
-    one = engine(settings(folder))
+    one = engine(settings(folder, *overrides))
     for n in range(batches):
         given = [PreferencePair(p["id"], p["prompt"], p["response_a"], p["response_b"]) for p in pairs(4, n)]
         reply, _ = one.annotate(Labelled(given, f"b{n}", n), 0.0)
@@ -130,6 +131,43 @@ def test_killed_under_load_again_and_again_nothing_acknowledged_is_lost(tmp_path
         for name in [name for name in one.arrays if name.startswith("memory.scales")]:
             del one.arrays[name]
     same_state(found, expected)
+
+
+def test_a_cascade_that_is_killed_keeps_what_its_threshold_has_come_to(tmp_path):
+    cascade = "strategy=router+cascade@1.35:keep_budget=true"
+    for batches in (range(4), range(4, 6)):
+        at = Process(tmp_path, cascade, "saving.every_events=3")
+        for n in batches:
+            body = {"pairs": pairs(4, n), "batch_id": f"b{n}", "step": n}
+            reply = at.client.done("/v1/annotate", body)
+            at.client.done("/v1/feedback", {"outcomes": outcomes(reply["annotations"])})
+        at.kill()
+    found = state_of(tmp_path, cascade)
+    same_state(found, uninterrupted(tmp_path, 6, cascade))
+    assert found.metadata["annotator"]["correction"] != 0
+
+
+def test_on_a_full_disk_nothing_is_acknowledged_and_later_all_goes_on(tmp_path):
+    """No file, stderr's among them, may grow beyond 100 bytes for a while."""
+
+    def allow(size):
+        resource.prlimit(at.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    at = Process(tmp_path, "saving.every_seconds=0.2")
+    first = at.client.done("/v1/annotate", {"pairs": pairs(2), "batch_id": "b0"})
+    allow(100)
+    for _ in range(40):
+        refused = at.client.post("/v1/annotate", {"pairs": pairs(2, 1), "batch_id": "b1"})
+        assert refused.status == 503
+        assert refused.json == {"error": "nothing was done: the state cannot be written: File too large"}
+    assert at.client.get("/healthz").status == 503
+    assert at.client.done("/v1/annotate", {"pairs": pairs(2), "batch_id": "b0"}) == first
+    allow(resource.RLIM_INFINITY)
+    wait_until(lambda: at.client.get("/healthz").json == {"status": "ok"})  # nobody has to try
+    at.client.done("/v1/annotate", {"pairs": pairs(2, 2), "batch_id": "b2"})
+    at.kill()
+    kept = {name for name, *_ in state_of(tmp_path).metadata["memory"]["ledger"]}
+    assert kept == {"b0/p0", "b0/p1", "b2/p0", "b2/p1"}
 
 
 def _other_load(client, done):

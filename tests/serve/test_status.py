@@ -31,7 +31,7 @@ def view_of(names, spans=30):
         ArmView(name, 1 / len(names), 10, 3, counts.calls[name], Belief(-0.25, 0.5) if n else None, n)
         for n, name in enumerate(names)
     )
-    return View("router", {}, arms, ("spare",), counts, 0, 60)
+    return View("router", {}, arms, ("spare",), counts, 0, 60, None)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_an_rm_that_failed_when_it_was_asked_last_is_said_to():
 
 
 def test_an_empty_gateway_has_a_page():
-    view = View("router", {}, (ArmView("rm0", None, 0, 0, Calls(), None, None),), (), Counts(), None, 0)
+    view = View("router", {}, (ArmView("rm0", None, 0, 0, Calls(), None, None),), (), Counts(), None, 0, None)
     assert "nothing yet" in status_page(view, 0.0)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
+import shutil
 
 import numpy as np
 import pytest
 
 from rewardrouter.errors import CheckpointError, ConfigError, DataError
-from rewardrouter.serve.store import LOG_FILE, STATE_FILE, Store
+from rewardrouter.serve.store import LOCK_FILE, LOG_FILE, PROBE_BYTES, PROBE_FILE, STATE_FILE, Store
 from rewardrouter.state import State
 
 
@@ -91,6 +93,40 @@ def test_one_process_at_a_time(tmp_path):
     file.touch()
     with pytest.raises(ConfigError, match="cannot be used"):
         Store(file)
+
+
+@pytest.mark.parametrize("name", [LOG_FILE, LOCK_FILE, PROBE_FILE])
+def test_a_folder_that_cannot_be_written_is_refused_and_left_to_others(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=r"state .*: cannot be used: Is a directory"):
+        Store(tmp_path)
+    (tmp_path / name).rmdir()
+    Store(tmp_path).close()
+
+
+def test_a_disk_that_is_full_at_the_start_is_refused(tmp_path):
+    written(tmp_path, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PROBE_BYTES // 2, hard))
+    try:
+        with pytest.raises(ConfigError, match=r"state .*: cannot be used: File too large"):
+            Store(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert read(tmp_path) == [1]
+    assert {file.name for file in tmp_path.iterdir()} == {LOG_FILE, LOCK_FILE}
+
+
+def test_nothing_is_written_into_a_log_that_was_removed(tmp_path):
+    store = Store(tmp_path / "state")
+    store.append(events(1))
+    shutil.rmtree(tmp_path / "state")
+    (tmp_path / "state").touch()
+    with pytest.raises(OSError, match=r"log\.jsonl was removed"):
+        store.append(events(2))
+    with pytest.raises(DataError, match="cannot be read: Not a directory"):
+        list(store.events(0))
+    store.close()
 
 
 def test_a_full_disk_leaves_the_log_as_it_was(tmp_path, monkeypatch):

@@ -15,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from rewardrouter.annotators import Annotator
+from rewardrouter.annotators.contexts import KnowsItsPairs
+from rewardrouter.annotators.watching import HasReference
 from rewardrouter.calibration import HeldOut, Signals
 from rewardrouter.errors import ConfigError, did_you_mean
 from rewardrouter.online.arrays import Floats
 from rewardrouter.online.posterior import ArmPosteriors
+from rewardrouter.online.shift import ContextReference
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.router import Arm
 from rewardrouter.serve.errors import ConflictError, NotFoundError
@@ -144,6 +147,15 @@ class ArmsView:
         found = self._router.signals(pairs)
         return Signals(self._columns(found.scores), self._columns(found.beliefs), found.reading)
 
+    def shift(self, contexts: Floats) -> float:
+        """Return how unlike the pairs are to those of the fit; NaN where that is not known."""
+        return self._router.shift(contexts) if isinstance(self._router, KnowsItsPairs) else float("nan")
+
+    @property
+    def reference(self) -> ContextReference | None:
+        """What the fitting pairs' contexts looked like, where that is known."""
+        return self._router.reference if isinstance(self._router, HasReference) else None
+
     def encoder_features(self, pairs: Sequence[PreferencePair]) -> Floats:
         """Return the encoder's own features, ``float64 [P, F]``."""
         return self._router.encoder_features(pairs)
@@ -162,7 +174,10 @@ def carry_over(before: Annotator, after: Annotator, strategy: str) -> None:
         If what that one has learnt cannot be told apart by arms.
     """
     state, fresh = before.state_dict(), after.state_dict()
-    if not state.arrays and not state.metadata:
+    if state.arrays.keys() <= {
+        "costs"
+    }:  # nothing of the arms but what a call to them costs, which is found out anew
+        after.load_state_dict(State(metadata=state.metadata))
         return
     prefixes = [name.removesuffix(".mean") for name in state.arrays if name.endswith("posteriors.mean")]
     learnt = [name for name in state.arrays if name.startswith("policy.")]

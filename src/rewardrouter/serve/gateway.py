@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from rewardrouter.annotators.cascade import CascadeAnnotator
+from rewardrouter.annotators.cost_aware import CostAwareAnnotator
 from rewardrouter.config.serve import ServeConfig
 from rewardrouter.errors import CheckpointError, one_line
 from rewardrouter.reward_models import RewardModelPool
@@ -76,7 +78,10 @@ def make_gateway(
     given = config.completions
     readers = {name: _reader(name) for name in (given.tokenizer, given.classify_tokenizer or given.tokenizer)}
     identity = {"router": router_identity, "strategy": config.strategy, "seed": config.seed}
-    Engine(router, pool, config, identity)  # what does not fit is said before a folder is made
+    # What does not fit, a budget that cannot be kept too, is said before a folder is made.
+    annotator = Engine(router, pool, config, identity).annotator
+    if isinstance(annotator, CascadeAnnotator | CostAwareAnnotator):
+        annotator.prepare()
     store = Store(Path(config.state))
     try:
         worker = Worker(

@@ -113,6 +113,13 @@ class _Routed(Collector):
         for arm in view.arms:
             arms.add_metric([arm.name], 1)
         yield arms
+        if (shift := view.shift) is not None:
+            yield from _gauges(
+                "rewardrouter_shift",
+                evidence=("Evidence that pairs have left those of the fit: a power of ten.", shift.evidence),
+                fired=("1 once the evidence has ever reached its threshold.", shift.fired),
+                fired_at_pair=("Pairs labelled when it did; 0 before.", shift.fired_at or 0),
+            )
         refused = CounterMetricFamily(
             "rewardrouter_refused", "Requests turned away at the door.", labels=["status"]
         )
@@ -125,3 +132,8 @@ class _Routed(Collector):
         yield GaugeMetricFamily("rewardrouter_working", "Requests in work.", value=self._protected.working)
         held = self._gateway.room.held
         yield GaugeMetricFamily("rewardrouter_held_prompts", "Prompts that wait for partners.", value=held)
+
+
+def _gauges(prefix: str, **given: tuple[str, float]) -> Iterable[Metric]:
+    for name, (text, value) in given.items():
+        yield GaugeMetricFamily(f"{prefix}_{name}", text, value=float(value))

@@ -16,10 +16,10 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from rewardrouter.config.serve import ServeConfig
 from rewardrouter.errors import ConfigError
-from rewardrouter.progress import log
 from rewardrouter.serve.app import make_app
 from rewardrouter.serve.gateway import Gateway
 from rewardrouter.serve.protection import Protection, is_loopback
+from rewardrouter.serve.said import say
 
 HEAD_SECONDS = 30.0
 """How long a client that has connected may take to ask for anything."""
@@ -122,7 +122,7 @@ class GatewayServer(uvicorn.Server):
             return
         config, worker = self._gateway.config, self._gateway.worker
         host = f"[{config.host}]" if ":" in config.host else config.host
-        log(
+        say(
             f"serving {worker.view.strategy} over {len(worker.view.arms)} reward models on http://{host}:{self.port}"
             f" | state: {config.state} ({worker.view.events:,} events) | stop: Ctrl-C"
         )
@@ -152,9 +152,9 @@ class GatewayServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         seconds = self._gateway.config.limits.drain_seconds
-        log(f"stopping: finishing what is in work ({self._protected.working}), at most {seconds:g} s")
+        say(f"stopping: finishing what is in work ({self._protected.working}), at most {seconds:g} s")
         try:
             await asyncio.wait_for(self._protected.idle(), seconds)
         except TimeoutError:
-            log(f"stopping: {self._protected.working} requests were not finished")
+            say(f"stopping: {self._protected.working} requests were not finished")
         self.should_exit = True

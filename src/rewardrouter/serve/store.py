@@ -7,6 +7,7 @@ on disk when :meth:`Store.append` returns; only then may anybody be told of it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,10 @@ from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.files import cut_torn_line
 from rewardrouter.state import State, load_state, save_state
 
-STATE_FILE, LOG_FILE, LOCK_FILE = "state.safetensors", "log.jsonl", ".lock"
+STATE_FILE, LOG_FILE, LOCK_FILE, PROBE_FILE = "state.safetensors", "log.jsonl", ".lock", ".probe"
+
+PROBE_BYTES = 1 << 16
+"""What must fit onto the disk for a gateway to begin: the log of a few requests."""
 
 
 class Store:
@@ -28,22 +32,24 @@ class Store:
     Raises
     ------
     ConfigError
-        If it cannot be made, or another process has it.
+        If it cannot be made, nothing can be written into it, or another process has it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lock = FileLock(folder / LOCK_FILE)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / LOCK_FILE)
             self._lock.acquire(timeout=0)
+            _try_to_write(folder / PROBE_FILE)
+            (folder / LOG_FILE).touch()
+            cut_torn_line(folder / LOG_FILE)
+            self._log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_APPEND)
         except Timeout:
             raise ConfigError(f"state {folder}: another gateway uses this folder; give another one") from None
         except OSError as error:
+            self._lock.release()
             raise ConfigError(f"state {folder}: cannot be used: {error.strerror}") from error
-        (folder / LOG_FILE).touch()
-        cut_torn_line(folder / LOG_FILE)
-        self._log = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_APPEND)
 
     @property
     def log_bytes(self) -> int:
@@ -67,10 +73,14 @@ class Store:
         Raises
         ------
         DataError
-            If a line of the log is none, or one is missing.
+            If the log cannot be read, a line of it is none, or one is missing.
         """
         path = self.folder / LOG_FILE
-        with path.open("rb") as lines:
+        try:
+            lines = path.open("rb")
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        with lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     event = json.loads(line)
@@ -94,6 +104,8 @@ class Store:
         """
         if not events:
             return
+        if not os.fstat(self._log).st_nlink:  # one could write on, into what no restart would find
+            raise OSError(errno.ENOENT, f"{LOG_FILE} was removed")
         data = memoryview("".join(json.dumps(event) + "\n" for event in events).encode("ascii"))
         length = self.log_bytes
         try:
@@ -119,3 +131,14 @@ class Store:
         """Let others have the folder."""
         os.close(self._log)
         self._lock.release()
+
+
+def _try_to_write(file: Path) -> None:
+    """Write a file and remove it again; raise ``OSError`` where that cannot be done."""
+    try:
+        with file.open("wb") as probe:
+            probe.write(bytes(PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    finally:
+        file.unlink(missing_ok=True)

@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rewardrouter.annotators.contexts import KnowsItsPairs
+from rewardrouter.annotators.watching import HasReference
 from rewardrouter.calibration import HeldOut, Signals
 from rewardrouter.errors import DataError
 from rewardrouter.online.arrays import Floats
+from rewardrouter.online.shift import ContextReference
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.accounts import Account
 from rewardrouter.reward_models.pool import RewardModelPool
@@ -55,6 +57,7 @@ class Tape:
         """
         if self._given:
             raise DataError("the log holds more answers than were asked for; it is of another version")
+        self._taken, self._given = [], None  # what is asked for outside of any work is nobody's
 
     def answer(
         self, ask: Callable[[], _T], as_json: Callable[[_T], Any], from_json: Callable[[Any], _T]
@@ -138,8 +141,8 @@ class TapedPool(RewardModelPool):
         return self.judge_each({rm: pairs})[rm]
 
     def accounts(self) -> dict[str, Account]:
-        """Return the accounts of the pool behind this one."""
-        return self._pool.accounts()
+        """Return the accounts of the pool behind this one, or what they were."""
+        return self._tape.answer(self._pool.accounts, _accounts_as_json, _accounts_from_json)
 
     def counted(self) -> dict[str, Calls]:
         """Return the calls since the last time, and begin anew."""
@@ -216,6 +219,11 @@ class TapedRouter:
         """Return how unlike the pairs are to those of the fit; NaN where that is not known."""
         return self._router.shift(contexts) if isinstance(self._router, KnowsItsPairs) else float("nan")
 
+    @property
+    def reference(self) -> ContextReference | None:
+        """What the fitting pairs' contexts looked like, where that is known."""
+        return self._router.reference if isinstance(self._router, HasReference) else None
+
     def _taped(self, compute: Callable[[], Floats]) -> Floats:
         return self._tape.answer(compute, _floats_as_json, _floats_from_json)
 
@@ -229,6 +237,14 @@ def _verdicts_as_json(found: Mapping[str, Sequence[Verdict]]) -> dict[str, list[
 
 def _verdicts_from_json(taken: Mapping[str, Sequence[Sequence[Any]]]) -> dict[str, list[Verdict]]:
     return {rm: [Verdict(rm, *parts) for parts in verdicts] for rm, verdicts in taken.items()}
+
+
+def _accounts_as_json(found: Mapping[str, Account]) -> dict[str, dict[str, Any]]:
+    return {rm: dataclasses.asdict(account) for rm, account in found.items()}
+
+
+def _accounts_from_json(taken: Mapping[str, Mapping[str, Any]]) -> dict[str, Account]:
+    return {rm: Account(**account) for rm, account in taken.items()}
 
 
 def _floats_as_json(found: Floats) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rewardrouter.annotators import Annotator
 from rewardrouter.annotators.routed import RoutedAnnotator
+from rewardrouter.annotators.watching import ShiftEvidence
 from rewardrouter.serve.counts import Counts
 from rewardrouter.serve.engine import Engine
 from rewardrouter.serve.tape import Calls
@@ -41,7 +43,11 @@ class ArmView:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
-    """Everything; ``counts`` is a copy, ``others`` the RMs of the pool that are no arms."""
+    """Everything; ``counts`` is a copy, ``others`` the RMs of the pool that are no arms.
+
+    ``shift`` is what is known of pairs that have left those of the router's fit; ``None`` under a strategy that does
+    not route on the router's contexts, and where the router does not remember them.
+    """
 
     strategy: str
     identity: Mapping[str, Any]
@@ -50,6 +56,7 @@ class View:
     counts: Counts
     forgotten: int | None
     events: int
+    shift: ShiftEvidence | None
 
     @property
     def arm_names(self) -> tuple[str, ...]:
@@ -69,6 +76,7 @@ class View:
                 "forgotten": self.forgotten,
                 "events": self.events,
             },
+            "shift": None if self.shift is None else dataclasses.asdict(self.shift),
             "history": counts["history"],
         }
 
@@ -98,6 +106,7 @@ def view_of(engine: Engine) -> View:
         counts=counts,
         forgotten=annotator.forgotten if isinstance(annotator, RoutedAnnotator) else None,
         events=engine.seq,
+        shift=_shift(annotator),
     )
 
 
@@ -111,6 +120,11 @@ def _beliefs(engine: Engine) -> dict[str, Belief]:
         name: Belief(float(mean), float(spread))
         for name, mean, spread in zip(annotator.policy.names, means, spreads, strict=True)
     }
+
+
+def _shift(annotator: Annotator) -> ShiftEvidence | None:
+    watch = annotator.watch if isinstance(annotator, RoutedAnnotator) else None
+    return None if watch is None else watch.evidence
 
 
 def _rewards(engine: Engine) -> dict[str, int]:

@@ -17,13 +17,13 @@ from typing import Any
 
 from rewardrouter.config.serve import SavingSettings
 from rewardrouter.errors import CheckpointError, UserError, one_line
-from rewardrouter.progress import log
 from rewardrouter.serve.completions import Asked, Score
 from rewardrouter.serve.engine import Engine
 from rewardrouter.serve.errors import RequestError, UnwrittenError
 from rewardrouter.serve.events import Event
 from rewardrouter.serve.jobs import Job, Jobs
 from rewardrouter.serve.labelled import Labelled, joined, parted
+from rewardrouter.serve.said import say
 from rewardrouter.serve.store import Store
 from rewardrouter.serve.view import View, view_of
 
@@ -31,7 +31,7 @@ COMMIT_SECONDS = 0.005
 """How long answers wait for the log to be written for several at once, while there is more to do."""
 
 
-class BrokenError(Exception):
+class BrokenError(UserError):
     """The state can be neither trusted nor read again: nothing is answered any longer."""
 
 
@@ -146,7 +146,7 @@ class Worker:
 
     def _idle_seconds(self) -> float | None:
         """How long nothing need be done but wait; ``None`` for ever."""
-        if not self._unsaved:
+        if not self._to_save:
             return None
         return max(0.01, self._saved_at + self._saving.every_seconds - time.monotonic())
 
@@ -220,7 +220,7 @@ class Worker:
         self, error: Exception, answers: Sequence[tuple[Future[Any], Any]], events: Sequence[Event]
     ) -> None:
         """Keep what was done before the error, and read the state again; what cannot be kept did not happen."""
-        log(f"error: {type(error).__name__}: {one_line(error)}; going on from the state on disk")
+        say(f"error: {type(error).__name__}: {one_line(error)}; going on from the state on disk")
         unwritten: Exception | None = error if isinstance(error, UnwrittenError) else None
         try:
             if unwritten is None:
@@ -230,7 +230,7 @@ class Worker:
         except Exception as second:
             self.failure = f"{type(second).__name__}: {one_line(second)}"
             unwritten = BrokenError(self.failure)
-            log(f"error: the state cannot be read again: {self.failure}")
+            say(f"error: the state cannot be read again: {self.failure}")
         for future, result in answers:
             if unwritten is None:
                 future.set_result(result)
@@ -255,17 +255,22 @@ class Worker:
         self.view = view_of(engine)
         return self.view, None
 
+    @property
+    def _to_save(self) -> bool:
+        """Whether there is something to save, or it must be found out whether the disk can be written again."""
+        return self.failure is None and (self._unsaved > 0 or self.unwritten is not None)
+
     def _save_if_due(self) -> None:
         overdue = time.monotonic() - self._saved_at >= self._saving.every_seconds
-        if self._unsaved and self.failure is None and (overdue or self._unsaved >= self._saving.every_events):
+        if self._to_save and (overdue or self._unsaved >= self._saving.every_events):
             self._save()
 
     def _save(self) -> None:
         try:
             self._store.save(self._engine.state_dict())
         except Exception as error:  # the log keeps all that the state lacks
-            log(f"error: the state cannot be saved, its log grows: {one_line(error)}")
+            say(f"error: the state cannot be saved, its log grows: {one_line(error)}")
         else:
-            self._unsaved = 0
+            self._unsaved, self.unwritten = 0, None
             self.saves += 1
         self._saved_at = time.monotonic()
