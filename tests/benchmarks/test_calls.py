@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from benchmark_judges import completion, last_text, preferring
-from loopback import Loopback, changed, hangs, says, serving, status
 
 from rewardrouter.benchmarks.calls import (
     REFUSED,
@@ -24,7 +23,8 @@ from rewardrouter.benchmarks.calls import (
 )
 from rewardrouter.config.benchmark import JudgeServer
 from rewardrouter.errors import ConfigError, UserError
-from rewardrouter.reward_models.http.endpoint import BadAnswerError
+from rewardrouter.http.endpoint import BadAnswerError
+from rewardrouter.testing.loopback import Loopback, changed, hangs, says, serving, status
 
 
 def echo(body: Any) -> Any:

@@ -22,9 +22,9 @@ from rewardrouter.config.benchmark import JudgeServer, PolicyServer, XfinderServ
 from rewardrouter.config.servers import ServerConfig
 from rewardrouter.errors import UserError
 from rewardrouter.files import AppendOnlyLines
+from rewardrouter.http.background import run
+from rewardrouter.http.endpoint import BadAnswerError, Endpoint, RequestError
 from rewardrouter.progress import progress
-from rewardrouter.reward_models.http.background import run
-from rewardrouter.reward_models.http.endpoint import BadAnswerError, Endpoint, RequestError
 from rewardrouter.reward_models.judges.opinion import read_output
 
 Body = Mapping[str, Any]
@@ -32,10 +32,15 @@ Body = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
-    """One request, by an id that is unique in its benchmark; ``body`` is without what the server's settings add."""
+    """One request, by an id that is unique in its benchmark; ``body`` is without what the server's settings add.
+
+    A reply without a verdict may have to be followed by the same request with that reply behind it: ``rounds`` is how
+    often at most the server is asked, this time included.
+    """
 
     id: str
     body: Body
+    rounds: int = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,12 +69,14 @@ UNREADABLE = "unreadable replies"
 
 @dataclasses.dataclass(slots=True)
 class Tally:
-    """Requests made now and replies found, each counted once."""
+    """Requests made now and replies found, each counted once; tokens of both, and of those found alone."""
 
     made: int = 0
     kept: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    kept_input_tokens: int = 0
+    kept_output_tokens: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -142,6 +149,10 @@ class CachedCalls:
             first.setdefault(self._key(call), call)
         return [call for key, call in first.items() if key not in self._replies]
 
+    def there(self, calls: Sequence[Call]) -> list[tuple[Call, Reply]]:
+        """Return the calls that have a reply, with it."""
+        return [(call, self._replies[key]) for call in calls if (key := self._key(call)) in self._replies]
+
     def ask(self, calls: Sequence[Call], task: str) -> dict[str, Reply]:
         """Return the replies by the calls' ids; ``task`` is for the reader of the file.
 
@@ -154,6 +165,8 @@ class CachedCalls:
         now = {self._key(call) for call in wanted}
         for key in {self._key(call) for call in calls} - now - self._counted:
             self.tally.kept += 1
+            self.tally.kept_input_tokens += self._replies[key].input_tokens
+            self.tally.kept_output_tokens += self._replies[key].output_tokens
             self._count(key, self._replies[key])
         failures: dict[str, Reply] = {}
         if wanted:

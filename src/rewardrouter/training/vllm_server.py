@@ -14,8 +14,8 @@ from rewardrouter.config.base import validate
 from rewardrouter.config.generation import VllmSettings
 from rewardrouter.config.servers import ServerConfig
 from rewardrouter.errors import UserError
-from rewardrouter.reward_models.http.background import run
-from rewardrouter.reward_models.http.endpoint import BadAnswerError, Endpoint, RequestError
+from rewardrouter.http.background import run
+from rewardrouter.http.endpoint import BadAnswerError, Endpoint, RequestError
 
 T = TypeVar("T")
 

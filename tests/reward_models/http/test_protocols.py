@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server_answers import openrlhf, sglang, vllm, vllm_pooling, vllm_score, worth
 
-from rewardrouter.reward_models.http.endpoint import BadAnswerError
+from rewardrouter.http.endpoint import BadAnswerError
 from rewardrouter.reward_models.http.protocols import PROTOCOLS, NoScore
 
 ANSWERS = {

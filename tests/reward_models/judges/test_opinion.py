@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewardrouter.config.judging import JudgeTemplate
-from rewardrouter.reward_models.http.endpoint import BadAnswerError
+from rewardrouter.http.endpoint import BadAnswerError
 from rewardrouter.reward_models.judges.opinion import Output, read_opinion, read_output
 from rewardrouter.reward_models.judges.templates import judge_templates
 

@@ -1,1 +1,1 @@
-"""Reward models behind a server: one client for all, and the protocols of those that score texts."""
+"""Reward models behind a server that scores texts: their protocols, and what is sent to each."""

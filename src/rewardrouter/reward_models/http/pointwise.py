@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeAlias
 
 from rewardrouter.config.servers import OpenRlhfConfig, SglangConfig, VllmConfig
 from rewardrouter.errors import ConfigError
+from rewardrouter.http.background import run
+from rewardrouter.http.endpoint import Endpoint, RequestError
 from rewardrouter.pairs import PreferencePair, Text
 from rewardrouter.reward_models.formats import Unreadable
-from rewardrouter.reward_models.http.background import run
-from rewardrouter.reward_models.http.endpoint import Endpoint, RequestError
 from rewardrouter.reward_models.http.protocols import PROTOCOLS, NoScore
 from rewardrouter.reward_models.http.texts import (
     Messages,

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from rewardrouter.reward_models.http.endpoint import BadAnswerError
+from rewardrouter.http.endpoint import BadAnswerError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

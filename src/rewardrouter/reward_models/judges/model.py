@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from rewardrouter.config.servers import JudgeConfig
 from rewardrouter.errors import ConfigError
+from rewardrouter.http.background import run
+from rewardrouter.http.endpoint import Endpoint, RequestError
 from rewardrouter.pairs import PreferencePair, Text, as_messages, digest
 from rewardrouter.pretrained.conversation import answer_text, clean, plain
-from rewardrouter.reward_models.http.background import run
-from rewardrouter.reward_models.http.endpoint import Endpoint, RequestError
 from rewardrouter.reward_models.judges.opinion import Opinion, read_opinion, read_output
 from rewardrouter.reward_models.judges.prompt import JudgePrompt
 from rewardrouter.reward_models.judges.templates import find_template

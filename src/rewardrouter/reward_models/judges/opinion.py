@@ -17,7 +17,7 @@ from typing import Any
 
 from rewardrouter.config.judging import JudgeTemplate
 from rewardrouter.errors import one_line
-from rewardrouter.reward_models.http.endpoint import BadAnswerError
+from rewardrouter.http.endpoint import BadAnswerError
 from rewardrouter.reward_models.http.protocols import NoScore, read_number
 from rewardrouter.verdicts import Winner
 

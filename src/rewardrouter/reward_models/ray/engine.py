@@ -11,9 +11,9 @@ from rewardrouter.config.pool import HfConfig, LiveConfig
 from rewardrouter.config.ray import ClusterConfig
 from rewardrouter.config.servers import ServerConfig
 from rewardrouter.errors import ConfigError
+from rewardrouter.http.secret import Secret
 from rewardrouter.progress import log
 from rewardrouter.reward_models.base import RewardModel
-from rewardrouter.reward_models.http.secret import Secret
 from rewardrouter.reward_models.ray.actor import Keys, Maker
 from rewardrouter.reward_models.ray.cluster import (
     Cluster,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardrouter.reward_models.http.breaker import Breaker, CircuitOpenError
+from rewardrouter.http.breaker import Breaker, CircuitOpenError
 
 
 class Clock:

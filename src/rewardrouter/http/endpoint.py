@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 import httpx2
 
 from rewardrouter.config.servers import ServerConfig
-from rewardrouter.reward_models.http.background import client
-from rewardrouter.reward_models.http.breaker import Breaker, CircuitOpenError
-from rewardrouter.reward_models.http.secret import Secret
+from rewardrouter.http.background import client
+from rewardrouter.http.breaker import Breaker, CircuitOpenError
+from rewardrouter.http.secret import Secret
 
 T = TypeVar("T")
 

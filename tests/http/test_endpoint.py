@@ -9,9 +9,9 @@ import pytest
 
 from rewardrouter.config.servers import ServerConfig
 from rewardrouter.errors import ConfigError
-from rewardrouter.reward_models.http import background
-from rewardrouter.reward_models.http.background import run
-from rewardrouter.reward_models.http.endpoint import BadAnswerError, Endpoint, RequestError
+from rewardrouter.http import background
+from rewardrouter.http.background import run
+from rewardrouter.http.endpoint import BadAnswerError, Endpoint, RequestError
 from rewardrouter.testing.loopback import changed, hangs, late, says, serving, status
 
 QUICK = {"first_wait": 0.01, "timeout": 2.0}
@@ -94,7 +94,7 @@ def test_no_two_that_fail_together_come_back_together(monkeypatch):
     with serving(echo) as server:
         server.always = status(500)
         asked = endpoint(server.url, tries=9, first_wait=4)
-        monkeypatch.setattr("rewardrouter.reward_models.http.endpoint.asyncio.sleep", noted)
+        monkeypatch.setattr("rewardrouter.http.endpoint.asyncio.sleep", noted)
         refused(asked)
         refused(asked)
     first, second = waits[:8], waits[8:]
@@ -144,7 +144,7 @@ def test_the_timeout_is_of_the_whole_answer():
 
 
 def test_an_answer_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr("rewardrouter.reward_models.http.endpoint._LONGEST_ANSWER", 2**20)
+    monkeypatch.setattr("rewardrouter.http.endpoint._LONGEST_ANSWER", 2**20)
     with serving(echo) as server:
         server.always = says(b" " * (2**20 + 1))
         assert "unreadable answer (more than 1 MiB)" in str(refused(endpoint(server.url)))

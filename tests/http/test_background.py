@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from rewardrouter.config.servers import ServerConfig
-from rewardrouter.reward_models.http.background import run
-from rewardrouter.reward_models.http.endpoint import Endpoint
+from rewardrouter.http.background import run
+from rewardrouter.http.endpoint import Endpoint
 from rewardrouter.testing.loopback import serving
 
 
