@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "array_types",
     "docstrings",
+    "experiments_list",
     "mathml",
     "plain_names",
     "paper_index",

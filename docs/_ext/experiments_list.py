@@ -42,19 +42,14 @@ def rows(kind: str) -> list[str]:
             f"- {one.paper_table}: {_sentence(one.taken_to_be)}" for one in known.values() if one.taken_to_be
         ]
     wanted = {name: one for name, one in known.items() if (one.paper_table is not None) == (kind == "tables")}
-    head = [
-        "| `reproduce` | what it shows | figures of | scales | rows | seeds |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = ["| `reproduce` | what it shows | figures of | rows | scale and seeds |", "|---|---|---|---|---|"]
     return [*head, *_table(wanted)]
 
 
 def _table(known: dict[str, ExperimentConfig]) -> Iterator[str]:
     for name, one in known.items():
-        seeds = ", ".join(str(getattr(one.seeds, scale)) for scale in one.scales)
-        yield (
-            f"| `{name}` | {one.title} | `{one.measure}` | {', '.join(one.scales)} | {len(one.rows)} | {seeds} |"
-        )
+        scales = ", ".join(f"{scale} {getattr(one.seeds, scale)}" for scale in one.scales)
+        yield f"| `{name}` | {one.title} | `{one.measure}` | {len(one.rows)} | {scales} |"
 
 
 def _sentence(text: str | None) -> str:

@@ -37,8 +37,8 @@ PLACES = {
     "Table 1": "policies, by benchmark",
     "Table 2": "routing accuracy",
     "Table 3": "annotation accuracy in the replay",
-    "Table 4": "without the classification head",
-    "Table 5": "size of the encoder",
+    "Table 4": "taken to be: routing accuracy by the size of the encoder",
+    "Table 5": "taken to be: policies, by how the offline router is used online",
     "Table 6": "ways to join offline and online scores",
     "Table 7": "ways to reward the bandit",
     "Figure 1": "the pipeline",
@@ -150,14 +150,21 @@ class PaperIndex(Directive):
         by_place: dict[str, list[Entry]] = {}
         for entry in entries(folder):
             by_place.setdefault(entry.place, []).append(entry)
+        lines += [", ".join(f"`{place} <{_anchor(place)}_>`__" for place in by_place), ""]
         for place, cites in by_place.items():
-            lines += [f".. rubric:: {place}: {PLACES[place]}", "", ".. list-table::", "   :widths: 40 60", ""]
+            lines += [f".. rubric:: {place}: {PLACES[place]}", f"   :name: {_anchor(place)}", ""]
+            lines += [".. list-table::", "   :widths: 40 60", ""]
             for entry in cites:
                 lines += [f"   * - {_shown(entry, linked)}", f"     - {entry.says}"]
             lines.append("")
         parent = nodes.section()
         self.state.nested_parse(StringList(lines, "paper index"), self.content_offset, parent)
         return parent.children
+
+
+def _anchor(place: str) -> str:
+    """Return the name by which a place's table is linked to."""
+    return "paper-" + re.sub(r"[^a-z0-9]+", "-", place.lower())
 
 
 def _shown(entry: Entry, linked: set[str]) -> str:

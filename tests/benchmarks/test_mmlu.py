@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from benchmark_judges import asking, write_lines
-from loopback import serving
 
 from rewardrouter.benchmarks.answers import Answer
 from rewardrouter.benchmarks.calls import REJECTED, CachedCalls, Reply, xfinder_service
 from rewardrouter.benchmarks.mmlu import Mmlu, exact_option
 from rewardrouter.config.benchmark import BenchmarkConfig, XfinderServer
 from rewardrouter.errors import DataError
+from rewardrouter.testing.loopback import serving
 
 OPTIONS = ["Paris", "London", "Rome", "None of these"]
 ROWS = [

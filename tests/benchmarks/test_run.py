@@ -21,12 +21,12 @@ from benchmark_judges import (
     write_lines,
 )
 from commands import start
-from loopback import Loopback, late, serving, status
 
-from rewardrouter.benchmarks.results import BenchmarkResults, read_benchmark_results
+from rewardrouter.benchmarks.results import BenchmarkResults, Spent, read_benchmark_results
 from rewardrouter.benchmarks.run import TASKS, BenchmarkRun
 from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.errors import ConfigError, DataError, UserError
+from rewardrouter.testing.loopback import Loopback, late, serving, status
 
 COUNT = 6
 MT = [str(81 + n) for n in range(COUNT)]
@@ -110,7 +110,7 @@ def scores(folder: Path) -> dict[str, Any]:
 
 
 def test_the_plan_is_what_is_asked(tmp_path: Path, judge: Loopback, outputs: Path) -> None:
-    planned = run(tmp_path / "run", judge, outputs, *JUDGED, "gsm8k").plan()
+    planned = run(tmp_path / "run", judge, outputs, *JUDGED, "gsm8k", arena_hard=_once(tmp_path)).plan()
     assert not (tmp_path / "run").exists()
     assert judge.seen == []
     assert [(one.task, one.calls) for one in planned.tasks] == [
@@ -133,6 +133,57 @@ def test_the_plan_is_what_is_asked(tmp_path: Path, judge: Loopback, outputs: Pat
     assert spent.cost == pytest.approx(len(judge.seen) * (100 * 10 + 10 * 30) / 1e6)
     again = run(tmp_path / "run", judge, outputs, *JUDGED).plan()
     assert (again.cost, sum(one.calls - one.kept for one in again.tasks)) == (0, 0)
+
+
+def test_at_most_is_with_every_judge_asked_to_go_on(tmp_path: Path, judge: Loopback, outputs: Path) -> None:
+    once = run(tmp_path / "run", judge, outputs, "arena_hard", arena_hard=_once(tmp_path)).plan()
+    twice = run(tmp_path / "run", judge, outputs, "arena_hard").plan()
+    (first,), (both,) = once.tasks, twice.tasks
+    assert both.output_tokens == first.output_tokens
+    assert both.most_output_tokens == 2 * first.most_output_tokens
+    assert both.most_input_tokens == 2 * first.input_tokens + first.most_output_tokens
+    judge.answer = lambda body: completion("x" * 400, usage=(_tokens(body), 4096))
+    spent = run(tmp_path / "run", judge, outputs, "arena_hard").run().spent["judge"]
+    assert spent.calls == 4 * COUNT
+    assert twice.most_cost is not None
+    assert spent.cost is not None
+    assert twice.cost is not None
+    assert twice.cost < spent.cost <= twice.most_cost
+
+
+def _tokens(body: Any) -> int:
+    return sum(len(message["content"]) for message in body["messages"]) // 4
+
+
+def test_replies_that_are_there_say_what_the_rest_costs(
+    tmp_path: Path, judge: Loopback, outputs: Path
+) -> None:
+    """A judge that counts two characters a token, and writes 90 of them, is taken at its word after a trial."""
+    judge.answer = lambda body: completion("[[5]] [[A]]", usage=(2 * _tokens(body), 90))
+    before = run(tmp_path / "run", judge, outputs, "mt_bench").plan()
+    run(tmp_path / "run", judge, outputs, "mt_bench", limit=COUNT - 2).run()
+    plan = run(tmp_path / "run", judge, outputs, "mt_bench").plan()
+    found = run(tmp_path / "run", judge, outputs, "mt_bench").run()
+    spent = found.spent["judge"]
+    assert (spent.calls, spent.kept) == (6 * 2, 6 * (COUNT - 2))
+    assert before.cost is not None
+    assert before.cost / 3 > (spent.cost_now or 0) > 0
+    assert plan.cost == pytest.approx(spent.cost_now, rel=0.02)
+    assert spent.cost == pytest.approx(3 * (spent.cost_now or 0), rel=0.02)
+    assert found.text().endswith(f"cost {spent.cost:,.2f}, {spent.cost_now:,.2f} of it now")
+
+
+def test_nothing_is_said_of_servers_that_nothing_is_asked(
+    tmp_path: Path, judge: Loopback, outputs: Path
+) -> None:
+    alone = run(tmp_path / "run", judge, outputs, "gsm8k")
+    assert not any("judge" in line for line in alone.plan().lines())
+    found = alone.run()
+    assert "requests" not in found.text()
+    quiet = found.model_copy(
+        update={"spent": {"xfinder": Spent(calls=3, kept=0, input_tokens=0, output_tokens=0, cost=None)}}
+    )
+    assert quiet.text().endswith("xfinder: 3 requests now, 0 kept from before; it counts no tokens")
 
 
 def _once(folder: Path) -> dict[str, Any]:

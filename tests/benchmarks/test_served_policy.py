@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_judges import completion
-from loopback import Loopback, serving, status
 
 from rewardrouter.benchmarks.answers import Answer
 from rewardrouter.benchmarks.asking import Asked
 from rewardrouter.benchmarks.served_policy import ServedPolicy
 from rewardrouter.config.benchmark import PolicyServer
+from rewardrouter.testing.loopback import Loopback, serving, status
 
 
 def policy(server: Loopback, folder: Path, seed: int = 0) -> ServedPolicy:

@@ -84,7 +84,7 @@ class ArenaHard:
             for game in GAMES:
                 texts = {"question": question.turns[0], "answer_a": shown[0], "answer_b": shown[1]}
                 body = {"messages": judge_messages("arena-hard", texts), "temperature": 0, "max_tokens": 4096}
-                found.append(Call(f"{question.id}/{game}", body))
+                found.append(Call(f"{question.id}/{game}", body, self._settings.attempts))
                 shown.reverse()
         return found
 

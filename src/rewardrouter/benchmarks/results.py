@@ -40,7 +40,10 @@ class BenchmarkScore(Figures):
 
 
 class Spent(Figures):
-    """Requests of this run to one server, and their tokens as it counts them; ``cost`` where a price is given."""
+    """Requests to one server that the scores rest on, and their tokens as it counts them.
+
+    Tokens and ``cost``, where a price is given, are of ``calls`` and ``kept`` together.
+    """
 
     calls: int
     kept: int
@@ -48,6 +51,8 @@ class Spent(Figures):
     input_tokens: int
     output_tokens: int
     cost: float | None
+    cost_now: float | None = None
+    """Of ``calls`` alone."""
 
 
 class BenchmarkResults(StrictModel):
@@ -76,12 +81,7 @@ class BenchmarkResults(StrictModel):
             counted = ", ".join(f"{n:,} {what}" for what, n in found.failures.items())
             lines += [f"{name}: {counted}"] if counted else []
             lines += [f"{name}: {note}" for note in found.notes]
-        for server, spent in self.spent.items():
-            cost = "" if spent.cost is None else f", cost {spent.cost:,.2f}"
-            lines.append(
-                f"{server}: {spent.calls:,} requests now, {spent.kept:,} kept from before;"
-                f" {spent.input_tokens:,} tokens read, {spent.output_tokens:,} written{cost}"
-            )
+        lines += [_spent(server, spent) for server, spent in self.spent.items() if spent.calls or spent.kept]
         return "\n".join(lines)
 
 
@@ -96,6 +96,18 @@ def read_benchmark_results(path: Path) -> BenchmarkResults:
         If it holds something else.
     """
     return read_saved(BenchmarkResults, path)
+
+
+def _spent(server: str, spent: Spent) -> str:
+    """Return what one server was asked, for a reader; what was kept is paid already."""
+    asked = f"{server}: {spent.calls:,} requests now, {spent.kept:,} kept from before"
+    if not spent.input_tokens and not spent.output_tokens:
+        return f"{asked}; it counts no tokens"
+    tokens = f"{spent.input_tokens:,} tokens read, {spent.output_tokens:,} written"
+    if spent.cost is None:
+        return f"{asked}; {tokens}"
+    now = f", {spent.cost_now:,.2f} of it now" if spent.kept and spent.cost_now is not None else ""
+    return f"{asked}; {tokens}, cost {spent.cost:,.2f}{now}"
 
 
 def _number(value: float | None) -> str:

@@ -286,6 +286,11 @@ def _spent(tally: Tally, judge: JudgeServer | None) -> Spent:
         input_tokens=tally.input_tokens,
         output_tokens=tally.output_tokens,
         cost=price(judge, tally.input_tokens, tally.output_tokens),
+        cost_now=price(
+            judge,
+            tally.input_tokens - tally.kept_input_tokens,
+            tally.output_tokens - tally.kept_output_tokens,
+        ),
     )
 
 
