@@ -224,7 +224,7 @@ class TestVerdicts:
     ) -> None:
         source = quickstart / "verdict.parquet"
         line = refused(*fit_words, "--verdicts", source, "--out", tmp_path / "router")
-        assert line.startswith(f"{source}: no such file. Did you mean verdicts.parquet?")
+        assert line.startswith(f"{source}: no such file. Did you mean {source.parent / 'verdicts.parquet'}?")
 
 
 class TestInterrupted:

@@ -227,6 +227,7 @@ def test_the_benchmark_of_a_step_measures_every_variant(
     out = tmp_path / "figures.json"
     words = ["--config", str(file), "--steps", "7", "--rounds", "1", "--json", str(out)]
     monkeypatch.setattr(sys, "argv", [str(script), *words])
+    monkeypatch.syspath_prepend(script.parent)
     runpy.run_path(str(script), run_name="__main__")
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert figures.keys() == {"single", "router", "router, overlap", "majority", "majority, overlap"}

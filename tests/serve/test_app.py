@@ -383,7 +383,7 @@ def test_where_the_state_was_removed_nothing_is_acknowledged(tmp_path):
         for batch in range(2):
             reply = at.client.post("/v1/annotate", {"pairs": pairs(1, batch + 1)})
             assert reply.status == 500
-            assert "log.jsonl: cannot be read: Not a directory" in reply.json["error"]
+            assert "a fault of the gateway: CheckpointError" in reply.json["error"]
         assert "cannot be read" in at.client.get("/healthz").json["status"]
 
 
