@@ -66,6 +66,36 @@ def test_a_spread_that_differs_is_no_shift():
     assert not watched(reference, 0.5 * rng.standard_normal((800, D))).fired
 
 
+def clustered(rng, n_groups):
+    """Contexts of groups of one to six that are nearly the same; large groups lie elsewhere, as sources do."""
+    sizes = rng.integers(1, 7, n_groups)
+    centres = skewed(rng, n_groups) + 0.5 * (sizes > 3)[:, None]
+    groups = rng.permutation(np.repeat(np.arange(n_groups), sizes))
+    return centres[groups] + 0.01 * rng.standard_normal((len(groups), D)), groups
+
+
+def test_contexts_that_belong_together_do_not_make_it_fire_in_vain():
+    """60 runs, twice past the same contexts; at a level of 10 %, 6 false alarms are allowed for."""
+    rng = np.random.default_rng(9)
+    fired, fired_as_if_alone = 0, 0
+    for seed in range(60):
+        contexts, groups = clustered(rng, 100)
+        stream = np.concatenate([clustered(rng, 100)[0]] * 2)
+        fired += watched(ContextReference.of(contexts, None, groups), stream, seed, level=0.1).fired
+        fired_as_if_alone += watched(ContextReference.of(contexts), stream, seed, level=0.1).fired
+    assert fired <= 6 < fired_as_if_alone
+
+
+def test_a_context_weighs_one_over_the_size_of_the_group_that_it_is_likely_in():
+    contexts = np.random.default_rng(10).standard_normal((6, D))
+    assert ContextReference.of(contexts).weight == 1.0
+    assert ContextReference.of(contexts, None, list("aabbcc")).weight == 0.5
+    assert ContextReference.of(contexts, None, list("aaaabc")).weight == pytest.approx(6 / 18)
+    state = ContextReference.of(contexts).state()
+    with pytest.raises(CheckpointError, match="a weight of"):
+        ContextReference.from_state(State(state.arrays, {"weight": 2.0}), D)
+
+
 def test_it_does_not_look_where_it_is_told_not_to():
     rng = np.random.default_rng(4)
     contexts = skewed(rng, 400)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rewardrouter.annotators.watching import ShiftWatch
 from rewardrouter.config.offline import frozen_preset
 from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.offline.splits import group_folds
@@ -45,3 +46,15 @@ def test_exchanged_real_responses_have_equal_scores_bit_for_bit(router, table, t
     router.save_pretrained(tmp_path / "router")
     loaded = BayesianRouter.from_pretrained(tmp_path / "router", device="cpu")
     np.testing.assert_array_equal(loaded.scores(pairs), scores)
+
+
+def test_pairs_like_those_of_the_fit_are_no_shift(router, shared_data):
+    """Other problems of the same sources, drawn by pairs: some problems have six of them, most one."""
+    whole = load_verdicts(shared_data / "verdicts" / "rewardbench9_dev.parquet", POOL).table
+    other = whole.select(group_folds(whole.groups, 5, 0) == 1)
+    contexts = router.score(other.pairs).contexts
+    for seed in range(4):
+        watch = ShiftWatch(router.reference)
+        for rows in np.array_split(np.random.default_rng(seed).permutation(len(other)), 8):
+            watch.see([other.pairs[row] for row in rows], contexts[rows])
+        assert not watch.evidence.fired

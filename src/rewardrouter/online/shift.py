@@ -13,7 +13,11 @@ money, as the contexts may begin to move at any time. It is a martingale that st
 ever reaches ``1 / level`` with probability at most ``level``, however often one looks. The bets weigh ``u`` about
 1/2 and nothing else, so a spread that differs does not count, only a location.
 
-Contexts of one batch that belong together (pairs of one prompt) are no independent witnesses: give one of them.
+Contexts that belong together (pairs of one problem) are no independent witnesses. Of those in one batch, give one;
+those of different batches are taken to come together as often as the reference's do. Its *weight* w is 1 over the size
+of the group that a random one of its contexts belongs to, and every stake enters as ``(1 + bet (2 u - 1))^w``. If all
+of a group were the same witness, their stakes would multiply to one; by Jensen the evidence is then still no more
+than 1 on average.
 """
 
 from __future__ import annotations
@@ -44,16 +48,18 @@ class ContextReference:
     """What the fitting pairs' contexts looked like.
 
     ``directions`` is ``float64 [d, K]``; ``edges``, ``float64 [K, BINS - 1]``, cut each into bins, and ``counts``,
-    ``int64 [K, BINS]``, says how many contexts lay in which.
+    ``int64 [K, BINS]``, says how many contexts lay in which. ``weight`` in (0, 1] is what one context counts.
     """
 
     directions: Floats
     edges: Floats
     counts: Indices
+    weight: float
 
     def state(self) -> State:
         """Return the reference as it is."""
-        return State({"directions": self.directions, "edges": self.edges, "counts": self.counts})
+        arrays = {"directions": self.directions, "edges": self.edges, "counts": self.counts}
+        return State(arrays, {"weight": self.weight})
 
     @classmethod
     def from_state(cls, state: State, dimension: int) -> ContextReference:
@@ -66,14 +72,29 @@ class ContextReference:
         """
         directions = state.floats("directions", dimension, None)
         k = directions.shape[1]
-        return cls(directions, state.floats("edges", k, BINS - 1), state.array("counts", (k, BINS), np.int64))
+        counts, weight = state.array("counts", (k, BINS), np.int64), state.value("weight", float)
+        if not 0 < weight <= 1:
+            raise CheckpointError(f"contexts: a weight of {weight}, which is not above 0 and at most 1")
+        return cls(directions, state.floats("edges", k, BINS - 1), counts, weight)
 
     @classmethod
-    def of(cls, contexts: npt.ArrayLike, blind: npt.ArrayLike | None = None) -> ContextReference | None:
-        """Return the reference of contexts ``[P, d]``, none of which belongs together with another.
+    def of(
+        cls,
+        contexts: npt.ArrayLike,
+        blind: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
+    ) -> ContextReference | None:
+        """Return the reference of contexts; ``None`` where they do not vary.
 
-        ``blind``, ``[S, d]``, spans what the test must not look at: where even contexts like the reference's differ
-        from it, as the reference is what was fitted to. ``None`` where the rest does not vary.
+        Parameters
+        ----------
+        contexts
+            ``[P, d]``.
+        blind
+            ``[S, d]``: spans what the test must not look at, where even contexts like the reference's differ from it,
+            as the reference is what was fitted to.
+        groups
+            ``[P]``: contexts of one group belong together; by default none does.
         """
         given = np.asarray(contexts, np.float64)
         checked = as_contexts(given, given.shape[-1])
@@ -92,7 +113,9 @@ class ContextReference:
             return None
         seen = checked @ directions
         edges = np.quantile(seen, np.arange(1, BINS) / BINS, axis=0).T.copy()
-        return cls(directions, edges, _counts(_bins(seen, edges)))
+        _, sizes = np.unique(np.arange(len(seen)) if groups is None else groups, return_counts=True)
+        weight = len(seen) / float(np.square(sizes).sum())
+        return cls(directions, edges, _counts(_bins(seen, edges)), weight)
 
 
 class ShiftTest:
@@ -144,7 +167,7 @@ class ShiftTest:
             below = (self._counts * (np.arange(BINS) < bins[:, None])).sum(axis=1)
             here = self._counts[rows, bins] + 1
             ranks = (below + self._generator.random(len(rows)) * here) / (self._counts.sum(axis=1) + 1)
-            self._capital += np.log1p(_BETS * (2.0 * ranks[:, None] - 1.0))
+            self._capital += self._reference.weight * np.log1p(_BETS * (2.0 * ranks[:, None] - 1.0))
             self._counts[rows, bins] += 1
         kept = -np.log(t + 1.0)  # the money of bettors who have not begun
         placed = np.logaddexp.reduce(self._capital, axis=None) - np.log(self._capital.size)

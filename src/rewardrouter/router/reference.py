@@ -7,7 +7,7 @@ router was fitted to the fitting pairs and sees them with other eyes. So
   depends on labels in nothing;
 * after a training by gradient steps the reference are the pairs of its validation split alone.
 
-Of each group, pairs of one problem, one is taken.
+All pairs are taken, as a stream brings them: one of each group, pairs of one problem, would be another mixture.
 """
 
 from __future__ import annotations
@@ -47,16 +47,14 @@ def reference_of(
     config
         Settings of the fit.
     """
-    order = np.random.default_rng(config.seed).permutation(len(groups))
+    rows = np.arange(len(groups))
     if isinstance(model.fusion, LinearFusion):
         blind = _written(model.fusion, model.surrogates)
     else:
         blind = None
         aside = all_groups[holdout(all_groups, config.gradient.validation, config.seed)]
-        order = order[np.isin(groups[order], aside)]
-    _, firsts = np.unique(groups[order], return_index=True)
-    rows = torch.from_numpy(np.sort(order[firsts]))
-    return ContextReference.of(h[rows].double().numpy(), blind)
+        rows = np.flatnonzero(np.isin(groups, aside))
+    return ContextReference.of(h[torch.from_numpy(rows)].double().numpy(), blind, groups[rows])
 
 
 def _written(fusion: LinearFusion, surrogates: Surrogates | None) -> npt.NDArray[np.float64] | None:
