@@ -162,6 +162,15 @@ def test_the_figure_is_a_run_of_speed(tmp_path: Path) -> None:
     assert done(*words).out == f"to do  rewardrouter speed --out {tmp_path / 'figure2'} --seed=3\n"
 
 
+def test_a_rows_own_encoder_wins_over_that_of_its_scale(tmp_path: Path) -> None:
+    plan = done("reproduce", "table4", "--scale", "full", "--seeds", "1", "--out", tmp_path, "--dry-run").out
+    fits = [line for line in plan.splitlines() if "rewardrouter fit" in line]
+    last = [re.findall(r"--encoder\.checkpoint=(\S+)", line)[-1] for line in fits]
+    assert len(last) == 2
+    assert last[0] != last[1] == "Qwen/Qwen2.5-0.5B-Instruct"
+    assert not any("--encoder " in line for line in fits)
+
+
 def test_the_full_plan_of_table_1_measures_every_policy_against_the_one_before_training(
     tmp_path: Path,
 ) -> None:

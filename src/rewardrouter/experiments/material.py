@@ -66,7 +66,7 @@ class Material:
     made
         What makes the verdicts of a source, by its path.
     fit
-        Words of ``fit``: the encoder, and whether it is trained.
+        Words of ``fit``: the encoder, and whether it is trained; settings of a row come after them and win.
     columns
         Splits by column of ``evaluate``; the pairs of all splits of a column are counted together.
     replay

@@ -66,7 +66,7 @@ def sandbox_scale(choices: Choices, config: SandboxConfig, processes: int) -> Ma
         rms=sandbox.rms,
         made=made,
         # The language model reads its own answers well enough, and a hundred times faster than minilm does.
-        fit=("--freeze-encoder", "--encoder", str(sandbox.policy)),
+        fit=("--freeze-encoder", f"--encoder.checkpoint={sandbox.policy}"),
         columns={"id": (Split("id", router, evaluation),), "ood": tuple(away)},
         replay=Split("replay", router, Source(verdicts["stream"])),
         simulate=("--policy-texts", str(sandbox.pairs("router"))),
@@ -160,7 +160,7 @@ def paper_scale(choices: Choices, full: FullScale) -> Material:
         scale="full",
         rms=rms,
         made=made,
-        fit=("--encoder", full.encoder),
+        fit=(f"--encoder.checkpoint={full.encoder}",),
         columns=columns,
         replay=Split("replay", Source(fit), columns[full.stream][0].held_out),
         simulate=("--policy", full.policy),
