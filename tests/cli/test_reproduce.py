@@ -151,7 +151,7 @@ def test_every_experiment_has_a_plan_at_each_of_its_scales(name: str, tmp_path: 
         plan = done("reproduce", name, "--scale", scale, "--out", tmp_path / "out", "--dry-run", *more).out
         assert "to do  rewardrouter fit" in plan
         if scale == "full":
-            assert "--encoder smollm2" in plan
+            assert "--encoder.checkpoint=smollm2" in plan
             assert "RLHFlow/LLaMA3-SFT-v2" in plan
             assert "GPUs: " in plan
     assert not (tmp_path / "out").exists()

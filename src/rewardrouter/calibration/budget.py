@@ -11,6 +11,8 @@ threshold, the one that was right most often.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -95,39 +97,79 @@ def cheapest_within(tried: Trace, budget: float, price: float) -> Plan | None:
 
 
 def single_call_price(model: EvidenceModel, held_out: HeldOut, costs: Costs, budget: float) -> float:
-    """Return the least price at which routing to one RM costs at most ``budget`` per held-out pair.
+    """Return the least price at which routing to one RM keeps ``budget`` per held-out pair, one standard error to spare.
 
-    Calls that tied or failed cost too, and so does the next RM that is asked then. Where even the highest price exceeds
-    the budget by such calls, it is the highest.
+    Calls that tied or failed cost too, and so does the next RM that is asked then.
 
     Raises
     ------
     ConfigError
-        If the budget is less than one call to the cheapest RM, or there are no held-out pairs.
+        If no price keeps the budget, or there are no held-out pairs.
     """
     _check(budget, costs)
-    check_plannable(held_out)
-    held_out = held_out.select(held_out.plannable)
-    asked = held_out.asked
+    calls = _SingleCalls(model, held_out, costs)
+    most = budget * (1 + 1e-9)
+    if calls.spent(0.0) <= most:
+        return 0.0
+    steps = calls.prices
+    kept = next((n for n, price in enumerate(steps) if calls.spent(price) <= most), None)
+    if kept is None:
+        raise ConfigError(
+            f"a budget of {budget:g} {costs.unit}s per pair is kept at no price: what ties and fails is paid too, so that"
+            f" one label takes {calls.least_text} on the router's held-out pairs. Give {calls.least_text} or more"
+        )
+    low, high = steps[max(kept - 1, 0)], steps[kept]
+    for _ in range(40):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if calls.spent(middle) > most else (low, middle)
+    return high
 
-    def spent(price: float) -> float:
-        net = net_accuracy(model, held_out.signals.scores, costs, price)
-        order = np.argsort(np.where(asked, -net, np.inf), axis=1, kind="stable")
+
+def least_single_call(model: EvidenceModel, held_out: HeldOut, costs: Costs) -> float:
+    """Return the least budget that :func:`single_call_price` keeps.
+
+    Raises
+    ------
+    ConfigError
+        If there are no held-out pairs.
+    """
+    return _SingleCalls(model, held_out, costs).least
+
+
+class _SingleCalls:
+    """What routing to one RM spends on the held-out pairs, by the price."""
+
+    def __init__(self, model: EvidenceModel, held_out: HeldOut, costs: Costs) -> None:
+        check_plannable(held_out)
+        self._held_out, self._model, self._costs = held_out.select(held_out.plannable), model, costs
+
+    @property
+    def prices(self) -> list[float]:
+        """Prices to try, rising; one that is higher need not spend less, where a cheap RM ties more often."""
+        # Accuracy is at most 1, so the highest price outweighs it wherever two costs differ by a billionth.
+        dearest = float(self._costs.values.max())
+        return [10.0 ** (power / 4) / dearest for power in range(-36, 37)] if dearest else [0.0]
+
+    def spent(self, price: float) -> float:
+        """Return the mean cost per pair, and one standard error."""
+        held_out = self._held_out
+        net = net_accuracy(self._model, held_out.signals.scores, self._costs, price)
+        order = np.argsort(np.where(held_out.asked, -net, np.inf), axis=1, kind="stable")
         answered = np.take_along_axis(held_out.answered, order, axis=1)
         last = np.where(answered.any(axis=1), answered.argmax(axis=1), order.shape[1] - 1)
-        return float(costs.values[order].cumsum(axis=1)[np.arange(len(order)), last].mean())
+        cost = self._costs.values[order].cumsum(axis=1)[np.arange(len(order)), last]
+        return float(cost.mean()) + float(cost.std()) / len(cost) ** 0.5
 
-    # Accuracy is at most 1, so the highest price outweighs it wherever two costs differ by a billionth.
-    high = 1e9 / float(costs.values.max())
-    if spent(0.0) <= budget:
-        return 0.0
-    if spent(high) > budget * (1 + 1e-9):
-        return high
-    low = 1e-18 * high
-    for _ in range(100):
-        middle = (low * high) ** 0.5
-        low, high = (middle, high) if spent(middle) > budget else (low, middle)
-    return high
+    @functools.cached_property
+    def least(self) -> float:
+        """The least that any price spends."""
+        return min(map(self.spent, (0.0, *self.prices)))
+
+    @property
+    def least_text(self) -> str:
+        """The same in three digits, rounded up: a budget that is kept."""
+        unit = 10.0 ** (math.floor(math.log10(self.least)) - 2)
+        return f"{math.ceil(self.least / unit - 1e-6) * unit:.3g}"
 
 
 def _check(budget: float, costs: Costs) -> None:

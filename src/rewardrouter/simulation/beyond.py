@@ -10,6 +10,8 @@ import numpy as np
 from rewardrouter.annotators import Annotator
 from rewardrouter.annotators.cascade import CalibratedScorer, CascadeAnnotator
 from rewardrouter.annotators.cost_aware import CostAwareAnnotator
+from rewardrouter.calibration import Costs, EvidenceModel
+from rewardrouter.calibration.budget import least_single_call
 from rewardrouter.config.base import StrictModel
 from rewardrouter.config.cascade import CascadeSettings, CostSettings
 from rewardrouter.reward_models import RewardModelPool
@@ -56,15 +58,16 @@ def beyond(text: str) -> tuple[str, Make] | None:
 def priced(router: CalibratedScorer, costs: Sequence[float]) -> list[str]:
     """Return strategies that keep budgets of cost, for RMs that cost so much per call.
 
-    The budgets are shares and multiples of what the plain router's calls cost on its held-out pairs.
+    The budgets are shares and multiples of what the plain router's calls cost on its held-out pairs, those left out that
+    one call per pair cannot keep there.
     """
-    each = np.asarray(costs, np.float64)
-    plain = float(each[router.held_out.signals.scores.argmax(axis=1)].mean())
-    cheapest, everything = float(each.min()), float(each.sum())
+    each, held_out = np.asarray(costs, np.float64), router.held_out
+    plain = float(each[held_out.signals.scores.argmax(axis=1)].mean())
+    least, everything = least_single_call(EvidenceModel.fit(held_out), held_out, Costs(each)), float(each.sum())
 
     def kept(shares: Sequence[float]) -> list[str]:
         budgets = [float(f"{share * plain:.3g}") for share in shares]
-        return [f"{budget:g}" for budget in budgets if cheapest <= budget <= everything]
+        return [f"{budget:g}" for budget in budgets if least <= budget <= everything and budget > 0]
 
     return [
         *(f"router+cost@{budget}" for budget in kept((0.25, 0.5, 0.75))),
