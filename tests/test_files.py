@@ -37,6 +37,18 @@ def test_a_whole_line_that_is_no_row_is_an_error(tmp_path, line):
         AppendOnlyLines(path)
 
 
+@settings(max_examples=60, deadline=None)
+@given(written=st.permutations("abcdeé"), order=st.permutations("abcdeé"), named=st.integers(0, 6))
+def test_lines_are_put_into_the_order_of_ids_those_not_named_last(tmp_path_factory, written, order, named):
+    log = AppendOnlyLines(tmp_path_factory.mktemp("log") / "log.jsonl")
+    log.append({"id": name, "text": name * 3} for name in written)
+    lines = log.path.read_bytes().splitlines()
+    log.arrange(order[:named])
+    expected = [*order[:named], *(name for name in written if name not in order[:named])]
+    assert [row["id"] for row in log.rows()] == expected
+    assert sorted(log.path.read_bytes().splitlines()) == sorted(lines)
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "out"
     path.write_text("before")

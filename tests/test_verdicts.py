@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -11,9 +12,19 @@ from scripted import scored, scripted, winner_grids
 
 from rewardrouter.errors import DataError
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.verdicts import FAILED, TIE, A, B, Verdict, VerdictTable, winner_code
+from rewardrouter.verdicts import FAILED, TIE, A, B, Unanswered, Verdict, VerdictTable, winner_code
 
 # One verdict
+
+
+def test_a_call_without_an_answer_is_a_failure_like_others_but_not_paid():
+    verdict, other = Unanswered.failed("rm", "no connection", 0.5), Verdict.failed("rm", "no connection", 0.5)
+    assert (verdict.answered, other.answered) == (False, True)
+    assert verdict == other == verdict
+    assert hash(verdict) == hash(other)
+    assert verdict != Verdict.failed("rm", "no connection")
+    assert not verdict.swapped().answered
+    assert not pickle.loads(pickle.dumps(verdict)).answered  # noqa: S301 - its own
 
 
 @given(st.none() | st.floats(), st.none() | st.floats())

@@ -81,9 +81,31 @@ class Verdict:
         return dataclasses.replace(self, winner=winner, score_a=self.score_b, score_b=self.score_a)
 
     @property
+    def answered(self) -> bool:
+        """Whether an answer came, be it one that could not be read: what did not come is not paid."""
+        return True
+
+    @property
     def label(self) -> Label | None:
         """The label this verdict would give: its winner, or ``None`` for a tie or a failure."""
         return None if self.winner in (None, "tie") else self.winner  # type: ignore[return-value]
+
+
+class Unanswered(Verdict):
+    """The record of a call that no answer came to: not made, not connected, broken off, refused."""
+
+    __slots__ = ()
+
+    @property
+    def answered(self) -> bool:
+        """``False``."""
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as verdicts: read again from a file, one is no longer known to be unanswered."""
+        return isinstance(other, Verdict) and dataclasses.astuple(self) == dataclasses.astuple(other)
+
+    __hash__ = Verdict.__hash__
 
 
 @dataclasses.dataclass(frozen=True)

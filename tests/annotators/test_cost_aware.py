@@ -53,6 +53,15 @@ def test_at_a_high_price_it_is_the_cheapest_and_then_the_next_cheapest():
     assert {one.rms[:2] for one in routed(table, price=1e6).annotate(table.pairs, STEP)} == {("rm1", "rm3")}
 
 
+def test_what_is_free_is_asked_at_any_budget():
+    free = PRICES | {"rm1": 0.0}
+    found = routed(prices=free, budget=1e-6).annotate(TABLE.pairs, STEP)
+    assert np.mean([one.rms[0] == "rm1" for one in found]) > 0.97  # the price is from other pairs
+    assert routed(prices=dict.fromkeys(PRICES, 0.0), budget=1e-6).annotate(TABLE.pairs, STEP) == routed(
+        price=0
+    ).annotate(TABLE.pairs, STEP)
+
+
 def test_equal_costs_change_nothing_at_any_price():
     equal = dict.fromkeys(TABLE.rms, 0.2)
     free, dear = (routed(prices=equal, price=p).annotate(TABLE.pairs, STEP) for p in (0.0, 2.0))
@@ -99,7 +108,7 @@ def test_costs_are_remembered_and_foreign_state_is_refused():
     assert other.annotate(TABLE.pairs, STEP) == given
     for state in (
         State({}, {"correction": 0.0}),
-        State({"costs": np.zeros(N)}),
+        State({"costs": np.full(N, -1.0)}),
         State({"costs": np.ones(2)}),
     ):
         with pytest.raises(CheckpointError):

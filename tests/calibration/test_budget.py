@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewardrouter.calibration import Costs, EvidenceModel, best_plan, relative_accuracy
-from rewardrouter.calibration.budget import cheapest_within, prices, single_call_price
+from rewardrouter.calibration.budget import cheapest_within, least_single_call, prices, single_call_price
 from rewardrouter.calibration.traces import Trace, trace
 from rewardrouter.errors import ConfigError
 
@@ -110,9 +110,11 @@ def test_the_price_of_a_single_call_is_the_least_that_keeps_the_budget(values, s
     loss = relative_accuracy(HELD_OUT.signals.scores, model.disagreement)
 
     def spent(price):
-        return costs.values[(loss - price * costs.values).argmax(axis=1)].mean()
+        cost = costs.values[(loss - price * costs.values).argmax(axis=1)]
+        return cost.mean() + cost.std() / len(cost) ** 0.5
 
     low, high = float(costs.values.min()), spent(0.0)
+    assert least_single_call(model, HELD_OUT, costs) <= high
     budget = low + share * max(high - low, 0.0)
     price = single_call_price(model, HELD_OUT, costs, budget)
     assert spent(price) <= budget * (1 + 1e-8)
@@ -151,9 +153,27 @@ def test_what_is_asked_again_after_a_tie_counts_in_the_budget():
     held_out = dataclasses.replace(held_out, winners=winners)
     costs = Costs(np.array([1.0, 4.0]), "cost")
     model = EvidenceModel.fit(held_out)
-    cheapest = single_call_price(model, held_out, costs, 1.0)
-    assert cheapest == single_call_price(model, held_out, costs, 2.9)  # 1 + 4 / 2 is the least there is
-    assert 0.0 < single_call_price(model, held_out, costs, 3.3) < cheapest
+    with pytest.raises(
+        ConfigError, match=r"a budget of 2\.9 costs .* cannot be kept .* the least that can is 3\.1$"
+    ):
+        single_call_price(model, held_out, costs, 2.9)  # 1 + 4 / 2 is the least there is, and .1 to spare
+    assert least_single_call(model, held_out, costs) == pytest.approx(3.1, abs=1e-6)
+    dear, cheap = (single_call_price(model, held_out, costs, budget) for budget in (3.3, 3.1))
+    assert 0.0 < dear < cheap
+
+
+@settings(max_examples=20)
+@given(st.lists(st.sampled_from([0.0, 0.001, 0.5, 1.0, 30.0]), min_size=N, max_size=N), st.integers(0, 2))
+def test_the_least_that_is_named_is_kept_and_less_is_not(values, ties):
+    winners = HELD_OUT.winners.copy()
+    winners[:: ties + 2, 0] = 0
+    held_out, costs = dataclasses.replace(HELD_OUT, winners=winners), Costs(np.array(values), "cost")
+    model = EvidenceModel.fit(held_out)
+    least = least_single_call(model, held_out, costs)
+    assert single_call_price(model, held_out, costs, least) >= 0.0
+    if least > 0:
+        with pytest.raises(ConfigError):
+            single_call_price(model, held_out, costs, 0.999 * least)
 
 
 def test_a_plan_asks_nobody_who_joined_later():

@@ -54,6 +54,8 @@ def test_mistakes_are_one_line(router: Path, quickstart: Path, tmp_path: Path) -
     verdicts = quickstart / "verdicts.parquet"
     cases = [
         (["add", "echo"], "echo is an arm already"),
+        (["add", ""], "NAME '': a reward model's name is not empty"),
+        (["add", " new"], "NAME ' new': a reward model's name is not empty and has no space around it"),
         (["add", "new", "--verdicts", verdicts], "no verdicts of new"),
         (["remove", "ecko"], "Did you mean echo?"),
         (["add", "new", "--out", quickstart], "exists already"),

@@ -105,7 +105,7 @@ def test_annotate_tells_what_live_models_were_asked_and_why_they_failed(
     words = ["annotate", "--router", router, "--pairs", quickstart / "new_pairs.jsonl", "--pool", file]
     ended = done(*words, "--strategy", "single/brevity", "--out", tmp_path / "out.jsonl")
     n = len(pd.read_json(quickstart / "new_pairs.jsonl", lines=True))
-    *_, header, line, last = ended.out.splitlines()
+    *_, header, line, last, again = ended.out.splitlines()
     assert header.split() == [
         "reward",
         "model",
@@ -120,6 +120,7 @@ def test_annotate_tells_what_live_models_were_asked_and_why_they_failed(
     assert line.split()[:2] == ["brevity", str(-(-n // 256))]
     assert [line.split()[k] for k in (2, 3, 4, 5, 7)] == [f"{n:,}", "0", "0", f"{n:,}", f"{2 * n:,.2f}"]
     assert last.startswith("Labelled pairs: ")
+    assert again == f"Without a label since calls failed: {n:,}; the same command asks them again"
     assert f"brevity: {n:,} of {n:,} pairs failed: no gold answer in column 'answer' ({n:,})" in ended.err
     recorded_only = pool(tmp_path, f"rms: [{{kind: recorded, source: {recorded}}}]")
     words[-1] = recorded_only

@@ -150,6 +150,8 @@ class TestFigures:
         ]
         costs.write_text("".join(f"{rm}: 1\n" for rm in RMS[1:]), encoding="utf-8")
         assert "no cost of calculator. Add a line: calculator: NUMBER" in refused(*words)
+        costs.write_text("".join(f"{rm}: true\n" for rm in RMS), encoding="utf-8")
+        assert "calculator: found true, expected a number" in refused(*words)
         for lines in (["calculater: 1"], [*(f"{rm}: 1" for rm in RMS), "calculater: 1"]):
             costs.write_text("\n".join(lines) + "\n", encoding="utf-8")
             said = refused(*words)

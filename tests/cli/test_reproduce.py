@@ -194,11 +194,35 @@ def test_the_full_plan_of_table_1_measures_every_policy_against_the_one_before_t
         (["table3", "--scale", "verdicts"], "--verdicts: belongs to --scale verdicts, which needs it"),
         (["table3", "--rms", "a,b"], "--rms: chooses among the RMs of --verdicts"),
         (["table3", "--batch_size=3"], "--batch_size=3: of which command? Give --fit.a.b=c or "),
-        (["table3", "--sandbox.sed=3"], "sed: unknown key. Did you mean seed?"),
+        (["table3", "--sandbox.sed=3"], "settings of sandbox: sed: unknown key. Did you mean seed?"),
+        (["table3", "--simulate.epchs=3"], "settings of simulate: epchs: unknown key. Did you mean epochs?"),
+        (["table1", "--train.steps=none"], "settings of train: steps: found 'none', expected a whole number"),
+        (["table1", "--scale", "full", "--benchmark.gsm=1"], "settings of benchmark: gsm: unknown key."),
+        (["figure2", "--speed.strategies=[nope]"], "strategy nope: unknown."),
     ],
 )
 def test_mistakes_are_told_in_one_line(words: list[str], message: str, tmp_path: Path) -> None:
-    assert message in refused("reproduce", *words, "--out", tmp_path / "out")
+    for more in ([], ["--dry-run"]):
+        assert message in refused("reproduce", *words, "--out", tmp_path / "out", *more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_beside_those_of_the_steps_are_allowed(tmp_path: Path) -> None:
+    words = ["--train.evaluation.limit=5", "--train.policy.beta=0.2", "--fit.gradient.epochs=1"]
+    assert "--evaluation.limit=5" in done("reproduce", "table1", *words, "--out", tmp_path, "--dry-run").out
+
+
+def test_a_pool_that_is_too_small_is_refused_before_anything_is_written(
+    tmp_path: Path, verdicts: Path
+) -> None:
+    rms = load_verdicts(verdicts).table.rms
+    for name, some, message in (
+        ("table3", rms[:1], f"a router chooses among two reward models at least, found {rms[0]}"),
+        ("table7", rms[:2], "table7: its light advantage asks 3 reward models about a pair"),
+    ):
+        words = [name, "--verdicts", verdicts, "--rms", ",".join(some), "--out", tmp_path / "out"]
+        assert message in refused("reproduce", *words, "--dry-run")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

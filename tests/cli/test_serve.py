@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,16 @@ def test_others_are_let_in_with_a_token_alone(words: Words, monkeypatch: pytest.
     monkeypatch.setenv("REWARDROUTER_TOKEN", "  ")
     assert "needs a token" in refused(*words, "--host", "::")
     assert "OTHER_NAME" in refused(*words, "--host", "example.org", "--token_env=OTHER_NAME")
+
+
+def test_a_port_in_use_is_told_in_a_line_and_nothing_is_left(words: Words, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(*words, "--port", port)
+    assert said == (
+        f"cannot listen on 127.0.0.1, port {port}: Address already in use; give another --host or --port"
+    )
+    assert not (tmp_path / "state").exists()
 
 
 def test_mistakes_are_told_in_a_line(words: Words, tmp_path: Path) -> None:

@@ -178,6 +178,8 @@ def test_without_a_policy_labels_are_the_same_and_who_needs_one_is_refused(
     untrained = [word for word in words(router, quickstart, out) if not str(word).startswith("--policy.")]
     line = refused(*untrained, "--policy", "none", "--strategies", "laser,random,router")
     assert "--policy none: laser, router read the policy's losses or prompts" in line
+    line = refused(*untrained, "--policy", "none", "--strategies", "random", "--policy.loss=ipo")
+    assert "--policy.loss=ipo: sets a policy, and --policy none has none" in line
     assert not out.exists()
     ended = done(
         *untrained, "--policy", "none", "--strategies", "random,single", "--seeds", "1", "--workers", "1"
@@ -192,6 +194,8 @@ def test_without_a_policy_labels_are_the_same_and_who_needs_one_is_refused(
             [row[key] for key in told] for row in trained
         ]
     assert read_results(out).strategies["random"].policy_auc_end is None
+    line = refused(*untrained, "--resume", "--strategies", "random")
+    assert line.startswith("--resume: was run with --policy none; give it again, or give another --out")
     page = tmp_path / "report.html"
     done("report", out, "--out", page)
     assert "What the policy learnt" not in page.read_text(encoding="utf-8")

@@ -52,5 +52,7 @@ def test_mistakes_take_one_line(tmp_path: Path) -> None:
     line = refused("speed", "--config", EXAMPLE, "--out", tmp_path / "run", "--strategies=[light-advantage]")
     assert line.startswith("strategy light-advantage: its calls cannot be simulated")
     assert not (tmp_path / "run" / "config.yaml").exists()
+    assert "strategy nope: unknown." in refused("speed", "--out", tmp_path / "run", "--strategies=[nope]")
+    assert not (tmp_path / "run" / "models").exists()
     (tmp_path / "file").touch()
     assert "is a file" in refused("speed", "--config", EXAMPLE, "--out", tmp_path / "file")

@@ -189,6 +189,31 @@ def test_a_killed_run_resumed_gives_the_uninterrupted_file(tmp_path, suffix):
     assert json.loads(dropped) == {"id": "3", "reason": "all tied"}
 
 
+def test_pairs_whose_calls_failed_are_not_done_and_their_labels_stand_in_order_at_the_end(tmp_path):
+    path, order = tmp_path / "l.jsonl", ["1", "2", "3", "4"]
+    dropped = Path(f"{path}.dropped.jsonl")
+    with PreferenceWriter(path, MANIFEST, order) as out:
+        out.drop({"1": "r1: down", "3": "r1: down", "4": "tie"}, failed={"1": ["r1"], "3": ["r1"], "4": []})
+        out.write([row("2")])
+    assert json.loads(dropped.read_text().splitlines()[0]) == {
+        "id": "1",
+        "reason": "r1: down",
+        "failed": ["r1"],
+    }
+    with PreferenceWriter(path, MANIFEST, order) as out:
+        assert (out.done_ids(), out.failed_ids()) == ({"2", "4"}, {"1", "3"})
+        out.drop({"3": "tie"})
+        out.write([row("1")])
+        assert (out.done_ids(), out.failed_ids()) == ({"1", "2", "3", "4"}, set())
+        assert out.dropped_ids() == {"3", "4"}
+        assert len(dropped.read_text().splitlines()) == 3  # set right at the end
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == ["1", "2"]
+    assert [json.loads(line) for line in dropped.read_text().splitlines()] == [
+        {"id": "3", "reason": "tie"},
+        {"id": "4", "reason": "tie"},
+    ]
+
+
 def test_an_error_inside_the_block_leaves_no_parquet_file_but_the_lines(tmp_path):
     path = tmp_path / "l.parquet"
 

@@ -151,6 +151,16 @@ def test_an_answer_without_end_is_refused(monkeypatch):
         assert len(server.seen) == 1
 
 
+def test_what_came_back_is_told_from_what_did_not():
+    with serving(echo) as server:
+        asked = endpoint(server.url, tries=1, open_after=3)
+        server.faults.extend([says(b"no JSON"), status(500), status(400), status(500), hangs(1), status(500)])
+        assert [refused(asked).answered for _ in range(3)] == [True, False, False]
+        asked = endpoint(server.url, tries=1, open_after=3, timeout=0.1)
+        assert [refused(asked).answered for _ in range(4)] == [False] * 4
+        assert len(server.seen) == 6  # the last was not made
+
+
 def test_an_answer_of_another_form_is_shown():
     def read(answer):
         raise BadAnswerError("2 results for 3 texts")

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from rewardrouter.reward_models.accounts import CLASSES, OTHER, Account, Ledger, reason_class
-from rewardrouter.verdicts import Verdict
+from rewardrouter.verdicts import Unanswered, Verdict
 
 A, TIE = Verdict("rm", "A"), Verdict("rm", "tie")
 
@@ -22,8 +22,14 @@ def failed(reason: str) -> Verdict:
         ("response B: score is not finite: nan, 1.0", "score is not finite"),
         ("HTTP 500: internal error: sorry", "HTTP 500"),
         ("no verdict recorded for this prompt and these responses",) * 2,
-        ("x" * 100, "x" * 60),
+        ("x" * 100, "x" * 80),
         ("response A: ", "other"),
+        (
+            "response A: http://localhost:80/score: no connection (refused); is the server running?, 2 times in a row",
+            "no connection (refused); is the server running?",
+        ),
+        ("https://host/v1: HTTP 500 (sorry: no memory)", "HTTP 500 (sorry"),
+        ("https://host/v1: not asked: 5 requests in a row failed; asked again in 2.0 s", "not asked"),
     ],
 )
 def test_reasons_are_told_apart_by_what_stands_before_the_colon(error: str, expected: str) -> None:
@@ -41,6 +47,14 @@ def test_what_comes_of_calls_is_added_up() -> None:
     assert (account.failed, account.cost) == (3, 3.0)
     assert ledger.account("other") == Account("other")
     assert ledger.account("other").cost is None
+
+
+def test_what_was_not_answered_is_not_paid() -> None:
+    ledger = Ledger(["rm"], {"rm": 0.5})
+    ledger.asked("rm", [A, failed("no JSON"), Unanswered.failed("rm", "no connection"), TIE], 1.0)
+    ledger.asked("rm", [Unanswered.failed("rm", "not asked: 1")], 0.0)
+    account = ledger.account("rm")
+    assert (account.pairs, account.failed, account.unanswered, account.cost) == (5, 3, 2, 1.5)
 
 
 def test_reasons_without_end_are_not_kept_without_end() -> None:

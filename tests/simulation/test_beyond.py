@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rewardrouter.annotators.cascade import CascadeAnnotator
 from rewardrouter.annotators.cost_aware import CostAwareAnnotator
+from rewardrouter.calibration import Costs, EvidenceModel
+from rewardrouter.calibration.budget import single_call_price
 from rewardrouter.config.cascade import CascadeSettings
 from rewardrouter.errors import ConfigError
 from rewardrouter.simulation.asked import canonical, name_of, settings_of
@@ -91,3 +93,17 @@ def test_budgets_of_cost_lie_between_the_cheapest_and_all():
         found = beyond(name)
         assert found is not None
         assert 1.0 <= float(name.partition("@")[2].partition(":")[0]) <= min(33.0, 2.01 * plain)
+
+
+def test_no_budget_of_cost_is_listed_that_cannot_be_kept():
+    """The cheap RM never names a winner, so that a label takes another, dear one too."""
+    router = CalibratedScorer(["a", "b", "c"])
+    router.held_out.winners[:, 0] = 0
+    costs = np.array([1.0, 20.0, 30.0])
+    for text in priced(router, costs.tolist()):
+        name, _, budget = text.partition(":")[0].partition("@")
+        if name == "router+cost":
+            model = EvidenceModel.fit(router.held_out)
+            assert single_call_price(model, router.held_out, Costs(costs), float(budget)) >= 0.0
+        assert float(budget) >= 20.0
+    assert all("@0" not in text for text in priced(router, [0.0, 0.0, 0.0]))

@@ -254,7 +254,7 @@ def test_no_server(tokenizer: PreTrainedTokenizerBase, policy: PeftModel, tmp_pa
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(
-        VllmError, match=r"/v1/models: no connection \(.*\): is the server running\?, 3 times in a row"
+        VllmError, match=r"/v1/models: no connection \(.*\); is the server running\?, 3 times in a row"
     ):
         generator(tokenizer, url, tmp_path).generate(policy, asked(tokenizer), step=0)
 

@@ -23,7 +23,7 @@ from rewardrouter.annotators.admitted import Admitted
 from rewardrouter.annotators.base import Annotation, StepContext, decision_id
 from rewardrouter.annotators.calling import why_no_label
 from rewardrouter.annotators.contexts import PairScorer
-from rewardrouter.annotators.costs import costs_from, costs_of
+from rewardrouter.annotators.costs import check_timed, costs_from, costs_of
 from rewardrouter.annotators.offline_only import OfflineOnlyAnnotator
 from rewardrouter.annotators.seeding import pair_generator
 from rewardrouter.calibration import Beliefs, Costs, HeldOut, Plan, Signals
@@ -100,6 +100,11 @@ class CascadeAnnotator:
         return self._settings.keep_budget
 
     @property
+    def measures(self) -> bool:
+        """Whether it plans by seconds that it measures, which differ from run to run."""
+        return self._settings.unit == "second"
+
+    @property
     def plan(self) -> Plan | None:
         """Threshold and price, and what they cost on the held-out pairs; ``None`` before :meth:`prepare` or a batch."""
         return None if self._ready is None else self._ready.plan
@@ -110,10 +115,12 @@ class CascadeAnnotator:
         Raises
         ------
         ConfigError
-            If an RM has no cost, or no cascade keeps the budget.
+            If an RM has no cost, or cannot be timed, or no cascade keeps the budget.
         """
-        if self._settings.unit != "second":
+        if not self.measures:
             self._prepared(())
+        elif self._ready is None:
+            check_timed(self._pool)
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
         """Return the labels; the annotation names every RM called, in order, and the weight of the label."""

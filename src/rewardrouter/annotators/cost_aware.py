@@ -15,7 +15,7 @@ import numpy as np
 from rewardrouter.annotators.base import Annotation, StepContext
 from rewardrouter.annotators.calling import call_in_order
 from rewardrouter.annotators.cascade import CalibratedScorer
-from rewardrouter.annotators.costs import costs_from, costs_of
+from rewardrouter.annotators.costs import check_timed, costs_from, costs_of
 from rewardrouter.calibration import Costs, EvidenceModel
 from rewardrouter.calibration.budget import single_call_price
 from rewardrouter.calibration.choosing import net_accuracy
@@ -49,15 +49,24 @@ class CostAwareAnnotator:
         self._costs: Costs | None = None
         self._price = 0.0
 
+    @property
+    def measures(self) -> bool:
+        """Whether it plans by seconds that it measures, which differ from run to run."""
+        return self._settings.unit == "second"
+
     def prepare(self) -> None:
         """Plan before the first batch; seconds, which are measured on it, wait for it.
 
         Raises
         ------
         ConfigError
-            If an RM has no cost, or no price keeps the budget.
+            If an RM has no cost, or cannot be timed, or no price keeps the budget.
         """
-        if self._costs is None and self._settings.unit != "second":
+        if self._costs is not None:
+            return
+        if self.measures:
+            check_timed(self._pool)
+        else:
             self._plan(costs_of(self._pool, self._settings.unit, ()))
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:

@@ -39,7 +39,7 @@ def costs_of(
     Raises
     ------
     ConfigError
-        If an RM has no cost, or one of 0, or cannot be timed.
+        If an RM has no cost, or cannot be timed.
     """
     if unit == "call":
         return Costs.of_calls(len(pool))
@@ -47,6 +47,7 @@ def costs_of(
         found = {name: account.price for name, account in pool.accounts().items()}
         fix = "give every reward model a cost in the pool file"
     else:
+        check_timed(pool)
         new = [rm for rm in pool.names if not pool.accounts()[rm].pairs]
         for rm in new:
             pool.judge(rm, pairs[:PROBED])
@@ -54,12 +55,30 @@ def costs_of(
         found = {
             rm: account.seconds / account.pairs if account.pairs else None for rm, account in accounts.items()
         }
-        fix = "recorded and cached verdicts take no time; budget calls or costs instead"
+        fix = (
+            "its verdicts came from the cache, which takes no time; leave `cache` out of the pool file, or budget"
+            " calls or costs instead (unit=call, unit=cost)"
+        )
     for name, cost in found.items():
-        if cost is None or not cost > 0:
+        if cost is None or not (cost > 0 or (cost == 0 and unit == "cost")):
             has = "none" if cost is None else f"{cost:g}"
             raise ConfigError(f"a budget in {unit}s: {name} has {has}; {fix}")
     return Costs(np.array([found[name] for name in pool.names], np.float64), unit)
+
+
+def check_timed(pool: RewardModelPool) -> None:
+    """Refuse a pool whose seconds cannot be measured.
+
+    Raises
+    ------
+    ConfigError
+        If the verdicts of an RM are recorded.
+    """
+    if recorded := [rm for rm in pool.names if rm not in pool.live]:
+        raise ConfigError(
+            f"a budget in seconds: the verdicts of {', '.join(recorded)} are recorded, which take no time; budget"
+            " calls or costs instead (unit=call, unit=cost)"
+        )
 
 
 def costs_from(state: State, n_rms: int, unit: Unit) -> Costs:
@@ -68,9 +87,9 @@ def costs_from(state: State, n_rms: int, unit: Unit) -> Costs:
     Raises
     ------
     CheckpointError
-        If they are of another number of RMs, or not all positive.
+        If they are of another number of RMs, or one is negative.
     """
     values = state.floats("costs", n_rms)
-    if not (values > 0).all():
-        raise CheckpointError("state: costs should be positive")
+    if not (values >= 0).all():
+        raise CheckpointError("state: costs should not be negative")
     return Costs(values, unit)

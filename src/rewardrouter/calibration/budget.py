@@ -97,14 +97,15 @@ def cheapest_within(tried: Trace, budget: float, price: float) -> Plan | None:
 
 
 def single_call_price(model: EvidenceModel, held_out: HeldOut, costs: Costs, budget: float) -> float:
-    """Return the least price at which routing to one RM keeps ``budget`` per held-out pair, one standard error to spare.
+    """Return the least price at which routing to one RM keeps ``budget`` per held-out pair.
 
-    Calls that tied or failed cost too, and so does the next RM that is asked then.
+    What it costs is the mean and one standard error. Calls that tied or failed cost too, and so does the next RM that
+    is asked then.
 
     Raises
     ------
     ConfigError
-        If no price keeps the budget, or there are no held-out pairs.
+        If no price keeps the budget, with the least that can be kept, or there are no held-out pairs.
     """
     _check(budget, costs)
     calls = _SingleCalls(model, held_out, costs)
@@ -115,8 +116,8 @@ def single_call_price(model: EvidenceModel, held_out: HeldOut, costs: Costs, bud
     kept = next((n for n, price in enumerate(steps) if calls.spent(price) <= most), None)
     if kept is None:
         raise ConfigError(
-            f"a budget of {budget:g} {costs.unit}s per pair is kept at no price: what ties and fails is paid too, so that"
-            f" one label takes {calls.least_text} on the router's held-out pairs. Give {calls.least_text} or more"
+            f"a budget of {budget:g} {costs.unit}s per pair cannot be kept on the router's held-out pairs, where calls"
+            f" that tie or fail are paid for too; the least that can is {calls.least_text}"
         )
     low, high = steps[max(kept - 1, 0)], steps[kept]
     for _ in range(40):
@@ -157,8 +158,9 @@ class _SingleCalls:
         order = np.argsort(np.where(held_out.asked, -net, np.inf), axis=1, kind="stable")
         answered = np.take_along_axis(held_out.answered, order, axis=1)
         last = np.where(answered.any(axis=1), answered.argmax(axis=1), order.shape[1] - 1)
-        cost = self._costs.values[order].cumsum(axis=1)[np.arange(len(order)), last]
-        return float(cost.mean()) + float(cost.std()) / len(cost) ** 0.5
+        cost: Floats = self._costs.values[order].cumsum(axis=1)[np.arange(len(order)), last]
+        spare: float = float(cost.std()) / len(cost) ** 0.5
+        return float(cost.mean()) + spare
 
     @functools.cached_property
     def least(self) -> float:
@@ -169,7 +171,7 @@ class _SingleCalls:
     def least_text(self) -> str:
         """The same in three digits, rounded up: a budget that is kept."""
         unit = 10.0 ** (math.floor(math.log10(self.least)) - 2)
-        return f"{math.ceil(self.least / unit - 1e-6) * unit:.3g}"
+        return f"{math.ceil(self.least / unit - 1e-8) * unit:.3g}"
 
 
 def _check(budget: float, costs: Costs) -> None:

@@ -31,11 +31,13 @@ MOST_CALLS = 8
 """Calls about one pair at most."""
 CANDIDATES = 6
 """RMs that are weighed for the next call at most: the best scored of those left."""
+_FREE = 1e-12
+"""Share of the dearest call that one for nothing is taken to cost where gains are divided by costs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What a call to each of N RMs costs, ``float64 [N]``, all positive, in one unit.
+    """What a call to each of N RMs costs, ``float64 [N]``, none negative, in one unit.
 
     ``unit`` is its name: ``call``, ``second`` or a currency.
     """
@@ -82,7 +84,10 @@ def next_arms(beliefs: Beliefs, signals: Signals, costs: Costs, rows: Integers, 
     scores = np.where(left, signals.scores[rows], -np.inf)
     place = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1, kind="stable")
     candidates = left & (place < CANDIDATES)
-    value = beliefs.gains(rows, candidates) / costs.values
+    # What is free comes first, and of several the one that tells most.
+    dearest = float(costs.values.max())
+    each = np.maximum(costs.values, _FREE * dearest) if dearest else np.ones_like(costs.values)
+    value = beliefs.gains(rows, candidates) / each
     # Where nobody would tell anything, the best scored.
     value = np.where(candidates & (value <= 0.0), -1.0 - place, value)
     found: Integers = np.where(candidates, value, -np.inf).argmax(axis=1)

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 def tell_accounts(accounts: Sequence[Account]) -> None:
     """Print a line for each RM that was asked anything, and why calls failed; nothing where none was."""
     asked = [account for account in accounts if account.pairs or account.cached]
-    for account in asked:
+    tell_failures(asked)
+    if asked:
+        click.echo("\n".join(table(asked)))
+
+
+def tell_failures(accounts: Sequence[Account]) -> None:
+    """Report why calls failed: a line for each RM of which any did."""
+    for account in accounts:
         if account.failures:
             reasons = ", ".join(f"{reason} ({count:,})" for reason, count in account.failures.items())
             log(f"{account.rm}: {account.failed:,} of {account.pairs:,} pairs failed: {reasons}")
-    if asked:
-        click.echo("\n".join(table(asked)))
 
 
 def table(accounts: Sequence[Account]) -> list[str]:

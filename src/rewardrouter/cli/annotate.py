@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rewardrouter.cli.accounts import tell_accounts
+from rewardrouter.cli.accounts import tell_accounts, tell_failures
 from rewardrouter.cli.label_counts import LabelCounts
 from rewardrouter.cli.options import no_cache_option, router_option
 from rewardrouter.cli.output import keep_inputs, make_folder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rewardrouter.pairs import PreferencePair
 
 _CHUNK = 256
-"""Pairs labelled and written at once. The chunks of a file are the same in a resumed run."""
+"""Pairs labelled and written at once."""
 
 
 @click.command("annotate")
@@ -62,7 +62,9 @@ def annotate(
 
     Each row has prompt, chosen, rejected, the weight of the pair, the reward
     model whose answer the label is (rm) and all that were called (rms). Pairs
-    without a label are kept, with the reason, in F.dropped.jsonl.
+    without a label are kept, with the reason, in F.dropped.jsonl. The same
+    command again asks what a killed run did not reach, and pairs that have no
+    label because calls failed; when it ends, rows are in the order of the pairs.
     """
     keep_inputs({"--out": out}, {"--pairs": source, "--pool": pool_file, "--router": folder})
 
@@ -94,8 +96,10 @@ def annotate(
             f"--strategy {strategy_name}: with keep_budget a label depends on those before it, which a file that is"
             " gone on with would not repeat; leave keep_budget out"
         )
+    measured = False
     if isinstance(annotator, CascadeAnnotator | CostAwareAnnotator):
         annotator.prepare()  # a budget that cannot be kept is told before the file is begun
+        measured = annotator.measures
     manifest = {
         "strategy": strategy_name,
         "seed": seed,
@@ -109,17 +113,19 @@ def annotate(
         manifest["models"] = {rm: dict(pool.identity(rm)) for rm in pool.live}
     counts = LabelCounts()
     make_folder("--out", out.parent)
-    with PreferenceWriter(out, manifest) as writer, progress("annotate", len(loaded.pairs)) as advance:
-        done = writer.done_ids()
-        ids = {pair.id for pair in loaded.pairs}
-        before, dropped_before = len(done & ids), len(writer.dropped_ids() & ids)
+    order = [pair.id for pair in loaded.pairs]
+    with PreferenceWriter(out, manifest, order) as writer, progress("annotate", len(order)) as advance:
+        done, again = writer.done_ids(), writer.failed_ids()
+        resumed = _resumed(len(done), len(writer.dropped_ids() - again), len(again))
         for start in range(0, len(loaded.pairs), _CHUNK):
             chunk = loaded.pairs[start : start + _CHUNK]
-            if any(pair.id not in done for pair in chunk):
-                given = _missing(
-                    chunk, annotator.annotate(chunk, StepContext(batch_id=f"annotate/{start}")), done
+            if missing := [pair for pair in chunk if pair.id not in done]:
+                step = StepContext(batch_id=f"annotate/{start}")
+                given = list(zip(missing, annotator.annotate(missing, step), strict=True))
+                writer.drop(
+                    {pair.id: str(a.reason) for pair, a in given if a.label is None},
+                    failed={pair.id: _failed(a) for pair, a in given if a.label is None},
                 )
-                writer.drop({pair.id: str(a.reason) for pair, a in given if a.label is None})
                 writer.write(
                     [
                         preference_row(pair, a.label, {"weight": a.weight, "rm": a.rm, "rms": list(a.rms)})
@@ -129,15 +135,21 @@ def annotate(
                 )
                 counts.add(a for _, a in given)
             advance(len(chunk))
-        dropped = len(writer.dropped_ids())
-    resumed = f", {before:,} of them before ({dropped_before:,} without a label)" if before else ""
+        dropped, failed = len(writer.dropped_ids()), len(writer.failed_ids())
     click.echo(
         f"{len(loaded.pairs):,} pairs{resumed}: {counts.labelled:,} labelled now, {counts.dropped:,} without a label"
     )
     for line in counts.lines({rm: account.price for rm, account in pool.accounts().items()}):
         click.echo(line)
+    if measured and resumed and counts.pairs:
+        click.echo(
+            "Thresholds were planned anew from measured seconds: labels may differ from the first run's"
+        )
+    tell_failures([account for rm, account in pool.accounts().items() if rm not in pool.live])
     tell_accounts([pool.accounts()[rm] for rm in pool.live])
     click.echo(f"Labelled pairs: {out}" + (f"     Without a label: {out}.dropped.jsonl" if dropped else ""))
+    if failed:
+        click.echo(f"Without a label since calls failed: {failed:,}; the same command asks them again")
 
 
 def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> None:
@@ -149,10 +161,15 @@ def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> N
             )
 
 
-def _missing(
-    pairs: Sequence[PreferencePair], annotations: Sequence[Annotation], done: frozenset[str]
-) -> list[tuple[PreferencePair, Annotation]]:
-    return [(pair, a) for pair, a in zip(pairs, annotations, strict=True) if pair.id not in done]
+def _failed(annotation: Annotation) -> list[str]:
+    """Return the RMs whose calls failed."""
+    return [verdict.rm for verdict in annotation.verdicts if verdict.error is not None]
+
+
+def _resumed(before: int, dropped: int, again: int) -> str:
+    """Return what is told of an earlier run: how many pairs it settled, and how many are asked again."""
+    parts = [f", {before:,} of them before ({dropped:,} without a label)"] if before else []
+    return "".join([*parts, f", {again:,} asked again after failed calls"] if again else parts)
 
 
 def _fingerprint(*files: Path) -> str:

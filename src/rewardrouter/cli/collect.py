@@ -81,7 +81,10 @@ def collect(source: str, pool_file: Path, out: Path, rms: str | None, retries: i
             log(f"{tally.rm}: {tally.failures:,} calls failed, most often: {tally.reason}")
     click.echo(as_text(tallies, len(loaded.pairs)))
     click.echo(f"Verdicts: {out}" + ("     Failed calls: the same command again" if _failed(tallies) else ""))
-    if any(loaded.labels):
+    silent = [tally.rm for tally in tallies if tally.failures and not tally.verdicts]
+    if silent:
+        click.echo(f"No verdict at all of {', '.join(silent)}: the same command asks again what failed")
+    elif any(loaded.labels):
         click.echo(f"Next: rewardrouter fit --verdicts {out} --out ROUTER")
 
 

@@ -22,8 +22,8 @@ from rewardrouter.errors import UserError
 def report(runs: tuple[Path, ...], out: Path | None) -> None:
     """Write one HTML page from finished runs.
 
-    Of simulate, train, benchmark and speed: tables with intervals, plots over time, named failures and how to read
-    them. The page needs no network and no other file.
+    Of simulate, train, benchmark and speed, and from the file of `evaluate --json`: tables with intervals, plots,
+    named failures and how to read them. The page needs no network and no other file.
     """
     alone = runs[0].with_suffix(".html") if runs[0].is_file() else runs[0] / "report.html"
     file = out or (alone if len(runs) == 1 else Path("report.html"))

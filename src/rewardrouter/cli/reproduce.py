@@ -78,9 +78,11 @@ def reproduce(
     given = _by_command(overrides)
 
     from rewardrouter.experiments.catalogue import FIGURE
+    from rewardrouter.experiments.checking import check_settings
     from rewardrouter.experiments.experiment import Experiment, check_scale
     from rewardrouter.experiments.material import Choices
 
+    check_settings(given, chosen)
     folder = (out or Path(f"reproduce-{chosen}")).resolve()  # a run goes on under the same paths alone
     if name == FIGURE:
         _figure(chosen, folder / name, given["speed"], dry_run)
@@ -123,6 +125,11 @@ def _figure(scale: Scale, run: Path, settings: Sequence[str], dry_run: bool) -> 
         raise UserError(
             "figure2: only at the scale sandbox; for real models or a cluster: rewardrouter speed --config FILE"
         )
+    from rewardrouter.config.loading import load_config
+    from rewardrouter.config.speed import SpeedConfig
+    from rewardrouter.efficiency.run import check_strategies
+
+    check_strategies(load_config(SpeedConfig, None, settings))
     words = ["speed", "--out", str(run), *(f"--{one}" for one in settings)]
     if dry_run:
         click.echo(f"to do  rewardrouter {shlex.join(words)}")

@@ -65,10 +65,11 @@ def serve(
     ]
     config = load_config(ServeConfig, config_file, [*options, *overrides])
 
+    from rewardrouter.serve.server import check_address, token_of
     from rewardrouter.serve.server import serve as run
-    from rewardrouter.serve.server import token_of
 
     token = token_of(config)
+    check_address(config)
 
     # After what can be said at once: this takes seconds.
     from rewardrouter.serve.gateway import load_gateway

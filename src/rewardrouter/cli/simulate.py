@@ -172,6 +172,11 @@ def _settings(config_file: Path | None, overrides: tuple[str, ...], policy: str 
     check_overrides(overrides)
     given = list(overrides)
     if policy == NO_POLICY:
+        for word in overrides:
+            if word.removeprefix("--").partition("=")[0].split(".")[0] == "policy":
+                raise UserError(
+                    f"{word}: sets a policy, and --policy none has none; leave one of the two out"
+                )
         given.append("policy=null")
     elif policy is not None:
         given.append(f"policy.checkpoint={json.dumps(policy)}")

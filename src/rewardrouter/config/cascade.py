@@ -7,11 +7,12 @@ colon: ``router+cascade@1.35:low_evidence=weigh``.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from rewardrouter.config.base import StrictModel
+from rewardrouter.config.costs import Cost
 
 Unit = Literal["call", "cost", "second"]
 """``call``: every call costs 1. ``cost``: as in the pool file. ``second``: measured on a few pairs at the start."""
@@ -64,7 +65,7 @@ class CostFile(StrictModel):
 
     model_config = ConfigDict(extra="allow")
 
-    __pydantic_extra__: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(init=False)
+    __pydantic_extra__: dict[str, Cost] = Field(init=False)
 
 
 class CostSettings(StrictModel):

@@ -26,6 +26,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from rewardrouter.config.base import StrictModel
+from rewardrouter.config.costs import Cost
 from rewardrouter.config.ray import ClusterConfig, RayPlaced
 from rewardrouter.config.servers import JudgeConfig, OpenRlhfConfig, SglangConfig, VllmConfig
 from rewardrouter.config.text_form import TextForm
@@ -48,7 +49,7 @@ class RecordedConfig(StrictModel):
     record: str | None = None
     """The RM's name in the source, where that is another."""
 
-    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cost: Cost | None = None
     """What one verdict cost, for strategies with a budget; give ``name`` with it."""
 
     @model_validator(mode="after")
@@ -102,7 +103,7 @@ class HfConfig(WindowConfig, RayPlaced):
     batch_tokens: int = Field(default=8192, ge=1)
     """Tokens of one batch, padding included; a text longer than this is a batch of its own."""
 
-    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cost: Cost | None = None
     """Price of one verdict, in a unit of your own; ``collect`` adds it up."""
 
     @model_validator(mode="after")

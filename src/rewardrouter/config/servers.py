@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from rewardrouter.config.costs import Cost
 from rewardrouter.config.judging import JudgeTemplate
 from rewardrouter.config.ray import RayPlaced
 from rewardrouter.config.text_form import TextForm
@@ -64,7 +65,7 @@ class ServerConfig(WindowConfig):
     probe_after: float = Field(default=30.0, ge=0, allow_inf_nan=False)
     """Seconds for which it is left alone."""
 
-    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cost: Cost | None = None
     """Price of one verdict, in a unit of your own; ``collect`` adds it up."""
 
     @field_validator("url")

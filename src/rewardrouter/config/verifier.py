@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from rewardrouter.config.costs import Cost
 from rewardrouter.config.ray import RayPlaced
 from rewardrouter.config.window import WindowConfig
 
@@ -45,7 +46,7 @@ class VerifierConfig(WindowConfig, RayPlaced):
     workers: int = Field(default=2, ge=1)
     """Processes that check at the same time."""
 
-    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cost: Cost | None = None
     """Price of one verdict, in a unit of your own."""
 
     @field_validator("check")

@@ -4,13 +4,18 @@
 the next is begun. A killed run resumes where it stood: a torn last line is cut
 off, the ids already written are known, and a manifest beside the file makes sure
 that the rest is labelled in the same way. Pairs that got no label are kept with
-the reason, in a file of their own. Parquet is made from the lines at the end.
+the reason, in a file of their own; those whose calls failed may be asked again.
+Parquet is made from the lines at the end.
+
+A pair that gets its label later is appended like any other; its line of the other
+file, and the order of both, are set right when the run ends, each file all at once.
+A run that is killed before leaves a file of labels without repetition, which counts.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +25,7 @@ import pyarrow.parquet as pq
 
 from rewardrouter.datasets.manifests import differences, read_manifest, write_manifest
 from rewardrouter.errors import DataError
-from rewardrouter.files import AppendOnlyLines, write_atomically
+from rewardrouter.files import AppendOnlyLines, write_atomically, write_text_atomically
 from rewardrouter.pairs import Label, PreferencePair, Text, as_json, as_messages
 
 _COLUMNS = ("id", "prompt", "chosen", "rejected")
@@ -63,8 +68,9 @@ class PreferenceWriter:
     """Writes one file of labelled pairs, and resumes it.
 
     A context manager. Beside the file it keeps ``<file>.manifest.json``, ``<file>.dropped.jsonl`` (pairs
-    without a label, with the reason) and, for parquet, ``<file>.partial.jsonl`` (the lines themselves).
-    The parquet file appears when the block ends without an error, all at once.
+    without a label, with ``reason`` and, where calls failed, whose: ``failed``) and, for parquet,
+    ``<file>.partial.jsonl`` (the lines themselves). The parquet file appears when the block ends without an
+    error, all at once.
 
     Parameters
     ----------
@@ -73,6 +79,8 @@ class PreferenceWriter:
     manifest
         How the pairs are labelled (strategy, router identity, pool): JSON values. A file begun under
         another manifest is not resumed.
+    order
+        The ids, in the order in which lines stand once a block that labelled pairs dropped before has ended.
 
     Raises
     ------
@@ -87,7 +95,7 @@ class PreferenceWriter:
     ...     out.write([preference_row(pair, "A", {"weight": 1.0}) for pair in todo])
     """
 
-    def __init__(self, path: str | Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | Path, manifest: Mapping[str, Any], order: Iterable[str] = ()) -> None:
         self.path = Path(path).expanduser()
         if self.path.suffix not in (".jsonl", ".parquet"):
             raise DataError(f"{self.path}: labelled pairs go to .jsonl or .parquet, not {self.path.suffix!r}")
@@ -95,6 +103,7 @@ class PreferenceWriter:
         self._to_parquet = self.path.suffix == ".parquet"
         self._labelled_path = self._beside("partial.jsonl") if self._to_parquet else self.path
         self._dropped_path = self._beside("dropped.jsonl")
+        self._order = tuple(order)
 
     def __enter__(self) -> Self:
         try:
@@ -102,6 +111,8 @@ class PreferenceWriter:
             self._check_manifest()
             self._labelled = AppendOnlyLines(self._labelled_path)
             self._dropped = AppendOnlyLines(self._dropped_path)
+            self._reasons = {str(row["id"]): row for row in self._dropped.rows()}
+            self._other_reasons = False
         except OSError as error:
             raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
         return self
@@ -112,16 +123,25 @@ class PreferenceWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._to_parquet and kind is None:
+        if kind is not None:
+            return
+        self._settle()
+        if self._to_parquet:
             write_atomically(self.path, self._write_parquet)
 
     def done_ids(self) -> frozenset[str]:
-        """Return the ids already dealt with: labelled or dropped, now or before."""
-        return frozenset(self._labelled.ids | self._dropped.ids)
+        """Return the ids dealt with for good, now or before: labelled, or dropped although no call failed."""
+        return frozenset(
+            self._labelled.ids | {name for name, row in self._reasons.items() if not _failed(row)}
+        )
+
+    def failed_ids(self) -> frozenset[str]:
+        """Return the ids of pairs without a label of which calls failed, now or before: to be asked again."""
+        return frozenset(name for name, row in self._reasons.items() if _failed(row)) - self._labelled.ids
 
     def dropped_ids(self) -> frozenset[str]:
         """Return the ids of pairs without a label, now or before."""
-        return frozenset(self._dropped.ids)
+        return frozenset(self._reasons) - self._labelled.ids
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append one chunk of rows (see :func:`preference_row`); it is on disk on return.
@@ -140,9 +160,23 @@ class PreferenceWriter:
                 )
         self._labelled.append(rows)
 
-    def drop(self, reasons: Mapping[str, str]) -> None:
-        """Record pairs that got no label, from id to reason; it is on disk on return."""
-        self._dropped.append([{"id": name, "reason": reason} for name, reason in reasons.items()])
+    def drop(self, reasons: Mapping[str, str], failed: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Record pairs that got no label; they are on disk on return.
+
+        Parameters
+        ----------
+        reasons
+            From id to reason. Another reason of a pair that was dropped before is on disk when the block ends.
+        failed
+            From id to the RMs whose calls failed, where any did.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        for name, reason in reasons.items():
+            whose = list((failed or {}).get(name, ()))
+            rows[name] = {"id": name, "reason": reason} | ({"failed": whose} if whose else {})
+        self._other_reasons |= any(name in self._reasons for name in rows)
+        self._dropped.append([row for name, row in rows.items() if name not in self._reasons])
+        self._reasons |= rows
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
@@ -161,11 +195,29 @@ class PreferenceWriter:
             raise DataError(f"{self.path}: was begun otherwise: {changed}; {advice}")
         write_manifest(sidecar, self._manifest)
 
+    def _settle(self) -> None:
+        """Give the lines their order and take what is labelled out of the dropped; nothing where no pair came twice.
+
+        The labels first: where it ends in between, the lines that are still among the dropped tell the next run.
+        """
+        late = self._reasons.keys() & self._labelled.ids
+        if late:
+            self._labelled.arrange(self._order)
+        if late or self._other_reasons:
+            place = {name: n for n, name in enumerate(self._order)}
+            left = sorted(self._reasons.keys() - late, key=lambda name: (place.get(name, len(place)), name))
+            lines = (json.dumps(self._reasons[name], ensure_ascii=False) + "\n" for name in left)
+            write_text_atomically(self._dropped_path, "".join(lines))
+
     def _write_parquet(self, file: Path) -> None:
         rows = list(self._labelled.rows())
         columns = dict.fromkeys(name for row in rows for name in row) or dict.fromkeys(_COLUMNS)
         table = pa.table({name: [row.get(name) for row in rows] for name in columns})
         pq.write_table(table if rows else table.cast(pa.schema([(c, pa.string()) for c in columns])), file)
+
+
+def _failed(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("failed"))
 
 
 def _form(row: Mapping[str, Any]) -> str:

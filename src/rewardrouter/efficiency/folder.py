@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,12 @@ class SpeedFolder:
                     )
             begin(written)
 
-        with run_folders.opened(
-            self._folder, begin=begin, go_on=go_on, undo=lambda: not any(self._folder.glob("*.json"))
-        ):
+        with run_folders.opened(self._folder, begin=begin, go_on=go_on, undo=self._undo):
             yield
+
+    def _undo(self) -> bool:
+        """Remove what a run left that ended before anything was measured; tell whether it did."""
+        if any(self._folder.glob("*.json")):
+            return False
+        shutil.rmtree(self.models, ignore_errors=True)
+        return True

@@ -33,11 +33,17 @@ from rewardrouter.efficiency.calibrating import (
 )
 from rewardrouter.efficiency.cluster import simulate_cluster
 from rewardrouter.efficiency.folder import SpeedFolder
-from rewardrouter.efficiency.measuring import Point, TimedStep, threads
+from rewardrouter.efficiency.measuring import Point, TimedStep, strategies_of, threads
 from rewardrouter.efficiency.results import EfficiencyResults, FittedCall, MeasuredPool
 from rewardrouter.efficiency.simulator import Placed, Simulator, Workload
 from rewardrouter.efficiency.texts import token_counts
-from rewardrouter.efficiency.workbench import Workbench, given_workbench, tiny_workbench
+from rewardrouter.efficiency.workbench import (
+    Workbench,
+    given_workbench,
+    names_in,
+    tiny_name,
+    tiny_workbench,
+)
 from rewardrouter.progress import progress
 
 
@@ -85,6 +91,7 @@ class SpeedRun:
         UserError
             If the folder, a setting or a model does not allow it.
         """
+        check_strategies(self._config)
         with self._folder.opened(self._config), threads(self._config.measure.threads):
             results = self._results()
             results.write(self._folder.results)
@@ -269,6 +276,26 @@ class SpeedRun:
         if isinstance(config.models, TinyModels):
             found += [_Where(self._compared_at, width) for width in config.models.rm_widths]
         return list(dict.fromkeys(found))
+
+
+def check_strategies(config: SpeedConfig) -> None:
+    """Check every name before anything is built: in each pool, or in the cluster where that alone is computed.
+
+    Raises
+    ------
+    UserError
+        If there is no strategy of a name; if the models of ``given`` cannot be read.
+    """
+    models = config.models
+    if isinstance(models, TinyModels):
+        rms = [tiny_name(layers) for layers in models.rm_layers]
+    elif models is not None:
+        rms = [entry.name for entry in given_workbench(models).entries]
+    else:
+        rms = [] if config.cluster is None else [rm.name for rm in config.cluster.rms]
+    for size in config.pool_sizes:
+        names = names_in(rms, size)
+        strategies_of(config.strategies, names, fastest=names[0], slowest=names[0])
 
 
 def _nothing(count: int) -> None:

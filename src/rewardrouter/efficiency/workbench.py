@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -142,13 +143,22 @@ class Workbench:
         return found
 
     def _entries(self, size: int) -> list[LiveConfig]:
-        rounds = math.ceil(size / len(self.entries))
-        every = [
-            entry if turn == 0 else entry.model_copy(update={"name": f"{entry.name} #{turn + 1}"})
-            for turn in range(rounds)
-            for entry in self.entries
+        names = names_in([entry.name for entry in self.entries], size)
+        return [
+            entry.model_copy(update={"name": name})
+            for name, entry in zip(names, itertools.cycle(self.entries), strict=False)
         ]
-        return every[:size]
+
+
+def names_in(originals: Sequence[str], size: int) -> list[str]:
+    """Return the names in a pool of so many; a larger one repeats its reward models in turn."""
+    turns = range(math.ceil(size / len(originals)))
+    return [name if turn == 0 else f"{name} #{turn + 1}" for turn in turns for name in originals][:size]
+
+
+def tiny_name(layers: int) -> str:
+    """Return the name of the tiny reward model of so many layers."""
+    return f"{layers} layer{'s' * (layers > 1)}"
 
 
 def tiny_workbench(config: TinyModels, folder: Path, *, rm_width: int, seed: int) -> Workbench:
@@ -162,9 +172,7 @@ def tiny_workbench(config: TinyModels, folder: Path, *, rm_width: int, seed: int
         rm = folder / f"rm-{layers}x{rm_width}-{seed}"
         if not rm.exists():
             write_reward_model(rm, make(), width=rm_width, layers=layers, seed=seed + layers)
-        entries.append(
-            HfConfig(name=f"{layers} layer{'s' * (layers > 1)}", source=str(rm.absolute()), device="cpu")
-        )
+        entries.append(HfConfig(name=tiny_name(layers), source=str(rm.absolute()), device="cpu"))
     prompts = [
         {"id": problem.id, "prompt": problem.prompt}
         for problem in distinct_problems("stream", config.prompts, seed)

@@ -20,6 +20,7 @@ from rewardrouter.experiments.table import Table, make_table
 from rewardrouter.files import write_text_atomically
 from rewardrouter.progress import log
 from rewardrouter.report.wording import count
+from rewardrouter.simulation.named import LEAST_REFERENCES
 
 
 class Measured(Protocol):
@@ -74,6 +75,12 @@ class Experiment:
     def __init__(self, name: str, material: Material, choices: Choices) -> None:
         self.name, self.config = name, check_scale(name, material.scale)
         self._material, self._choices = material, choices
+        asked = [row.strategy.partition(":")[0] for row in self.config.rows_at(material.scale)]
+        if "light-advantage" in asked and len(material.rms) < LEAST_REFERENCES:
+            raise UserError(
+                f"{name}: its light advantage asks {LEAST_REFERENCES} reward models about a pair, here are:"
+                f" {', '.join(material.rms)}; give more"
+            )
         count = choices.seeds or getattr(self.config.seeds, material.scale)
         self._seeds = range(count)
         self._measured = _MEASURES[self.config.measure](self.config, material, choices, self._seeds)

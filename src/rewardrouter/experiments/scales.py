@@ -90,9 +90,14 @@ def verdict_scale(verdicts: Path, rms: Sequence[str] | None) -> Material:
     DataError
         If the verdicts cannot be read.
     UserError
-        If all are of one domain.
+        If all are of one domain, or of one RM.
     """
     table = load_verdicts(verdicts, rms).table
+    if len(table.rms) < 2:
+        raise UserError(
+            f"--verdicts {verdicts}: a router chooses among two reward models at least, found"
+            f" {', '.join(table.rms)}"
+        )
     domains, content = sorted(set(table.domains)), table_digest(table)
     if len(domains) < 2:
         raise UserError(

@@ -51,12 +51,16 @@ class BadAnswerError(Exception):
 class RequestError(Exception):
     """A request that failed for good; the message names address and reason."""
 
-    def __init__(self, reason: str, *, served: bool = False, content: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, served: bool = False, content: bool = False, answered: bool = False
+    ) -> None:
         super().__init__(reason)
         self.served = served
         """Whether the server does its work, and only refused this request."""
         self.content = content
         """Whether it refused what was sent, so that a part of it may pass."""
+        self.answered = answered
+        """Whether it gave an answer, which cannot be used."""
         self.seconds = 0.0
 
 
@@ -202,13 +206,13 @@ class Endpoint:
             raise _TryAgainError(f"no whole answer within {limit:g} s") from None
         except httpx2.ConnectError as error:
             raise _TryAgainError(
-                f"no connection ({self._shown(str(error))}): is the server running?"
+                f"no connection ({self._shown(str(error))}); is the server running?"
             ) from None
         except httpx2.TransportError as error:
             what = str(error) or type(error).__name__
             raise _TryAgainError(f"the connection was lost ({self._shown(what)})") from None
         except (httpx2.HTTPError, BadAnswerError) as error:
-            raise self._error(f"unreadable answer ({self._shown(str(error))})") from None
+            raise self._error(f"unreadable answer ({self._shown(str(error))})", answered=True) from None
         if answer.is_success:
             return found
         raise self._refusal(answer, found)
@@ -227,14 +231,17 @@ class Endpoint:
         try:
             found = self._parse(body)
         except (ValueError, RecursionError):
-            raise self._error(f"the answer is no JSON: {self._quoted(body)}") from None
+            raise self._error(f"the answer is no JSON: {self._quoted(body)}", answered=True) from None
         try:
             return read(found)
         except BadAnswerError as error:
-            raise self._error(f"{self._secret.removed(str(error))}: {self._quoted(body)}") from None
+            reason = f"{self._secret.removed(str(error))}: {self._quoted(body)}"
+            raise self._error(reason, answered=True) from None
 
-    def _error(self, reason: str, *, served: bool = False, content: bool = False) -> RequestError:
-        return RequestError(f"{self.url}: {reason}", served=served, content=content)
+    def _error(
+        self, reason: str, *, served: bool = False, content: bool = False, answered: bool = False
+    ) -> RequestError:
+        return RequestError(f"{self.url}: {reason}", served=served, content=content, answered=answered)
 
     def _quoted(self, body: bytes) -> str:
         return self._shown(body.decode("utf-8", "replace"))

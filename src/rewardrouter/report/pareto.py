@@ -31,10 +31,16 @@ class Point:
 
 
 def draw_pareto(line: Sequence[Point], points: Sequence[Point], *, over: str) -> Figure:
-    """Return the plot; the axis of what is spent is logarithmic. Names of points stand to the right, in their order."""
+    """Return the plot; the axis of what is spent is logarithmic, but where something is free.
+
+    Names of points stand to the right, in their order.
+    """
     figure = canvas(410, 350)
     panel = axes(figure, 46, 40, _NAMES, 10)
-    panel.set_xscale("log")
+    every = [one.spent for one in (*line, *points)]
+    low, high = min(every), max(every)
+    if low > 0:
+        panel.set_xscale("log")
     panel.plot(
         [one.spent for one in line],
         [one.accuracy for one in line],
@@ -48,13 +54,14 @@ def draw_pareto(line: Sequence[Point], points: Sequence[Point], *, over: str) ->
         panel.plot(
             [one.spent], [one.accuracy], color=one.colour.light, marker="D", markersize=5.5, linestyle=""
         )
-    every = [one.spent for one in (*line, *points)]
-    low, high = min(every), max(every)
-    panel.set_xlim(low / 1.06, high * 1.12)
     panel.set_ylim(panel.get_ylim())  # the names are placed by it
-    ticks = [tick for tick in _TICKS if low / 1.06 <= tick <= high * 1.12]
-    panel.xaxis.set_major_locator(FixedLocator(ticks))
-    panel.xaxis.set_minor_locator(NullLocator())
+    if low > 0:
+        panel.set_xlim(low / 1.06, high * 1.12)
+        ticks = [tick for tick in _TICKS if low / 1.06 <= tick <= high * 1.12]
+        panel.xaxis.set_major_locator(FixedLocator(ticks))
+        panel.xaxis.set_minor_locator(NullLocator())
+    else:
+        panel.set_xlim(-0.03 * (high or 1.0), 1.05 * (high or 1.0))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     panel.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{plain(100 * y, 1).removesuffix('.0')}%"))

@@ -16,8 +16,10 @@ OTHER = "other"
 CLASSES = 20
 """Distinct reasons kept of one RM: they may hold what differs from pair to pair."""
 
-_SIDE = re.compile(r"^response [AB]: ")
-_LONGEST = 60
+_WHERE = re.compile(r"^(response [AB]: )?(https?://\S+: )?")
+"""What a reason may begin with: the response that it is about, and the address that was asked."""
+_TIMES = re.compile(r", \d+ times in a row$")
+_LONGEST = 80
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Account:
     """Wall-clock of the calls, loading left out; what was asked at the same time within a call counts once."""
     price: float | None = None
     """Of one pair, in the pool file's unit."""
+    unanswered: int = 0
+    """Of ``pairs``: failed without an answer (no connection, not asked), so that nothing is to be paid."""
 
     @property
     def failed(self) -> int:
@@ -47,8 +51,8 @@ class Account:
 
     @property
     def cost(self) -> float | None:
-        """Price of the pairs asked about."""
-        return None if self.price is None else self.price * self.pairs
+        """Price of the pairs that an answer came to, be it one that could not be read."""
+        return None if self.price is None else self.price * (self.pairs - self.unanswered)
 
 
 class Ledger:
@@ -62,6 +66,7 @@ class Ledger:
         """Note a call of one RM that took so long."""
         reasons = Counter(reason_class(verdict.error) for verdict in verdicts if verdict.error is not None)
         ties = sum(verdict.winner == "tie" for verdict in verdicts)
+        unanswered = sum(not verdict.answered for verdict in verdicts)
         with self._lock:
             was = self._accounts[rm]
             self._accounts[rm] = dataclasses.replace(
@@ -71,6 +76,7 @@ class Ledger:
                 ties=was.ties + ties,
                 failures=_added(was.failures, reasons),
                 seconds=was.seconds + seconds,
+                unanswered=was.unanswered + unanswered,
             )
 
     def remembered(self, rm: str, pairs: int) -> None:
@@ -86,12 +92,17 @@ class Ledger:
 
 
 def reason_class(error: str) -> str:
-    """Return what kind of failure a reason tells of: the part before its first colon, whichever response it is about.
+    """Return what kind of failure a reason tells of: the part before its first colon.
+
+    Which response it is about, which address was asked and how often is left out.
 
     >>> reason_class("response B: score is not finite: nan, 0.5")
     'score is not finite'
+    >>> reason_class("http://127.0.0.1:8000/score: no whole answer within 3 s, 2 times in a row")
+    'no whole answer within 3 s'
     """
-    return _SIDE.sub("", error).partition(": ")[0][:_LONGEST].strip() or OTHER
+    kind = _WHERE.sub("", error).partition(": ")[0]
+    return _TIMES.sub("", kind)[:_LONGEST].strip() or OTHER
 
 
 def _added(known: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

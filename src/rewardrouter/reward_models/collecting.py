@@ -44,7 +44,7 @@ class Tally:
     cached_now: int = 0
     """Pairs that the pool's cache answered in this run."""
     cost_now: float | None = None
-    """Price of ``calls_now``; ``None`` for an RM without a price."""
+    """Price of those of ``calls_now`` that an answer came to; ``None`` for an RM without a price."""
 
 
 def collect_verdicts(
@@ -184,5 +184,7 @@ def _tally(
         # Not the verdicts' seconds: those of requests that were under way at once overlap.
         seconds_per_1000=1000 * (after.seconds - before.seconds) / calls if calls and live else None,
         cached_now=after.cached - before.cached,
-        cost_now=None if after.price is None else after.price * calls,
+        cost_now=None
+        if after.price is None
+        else after.price * (calls - (after.unanswered - before.unanswered)),
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rewardrouter.pairs import PreferencePair, Text, digest
 from rewardrouter.reward_models.pool import RewardModelPool
-from rewardrouter.verdicts import Verdict, VerdictTable
+from rewardrouter.verdicts import Unanswered, Verdict, VerdictTable
 
 if TYPE_CHECKING:  # reading recordings needs pyarrow; whoever passes some has imported it
     from rewardrouter.datasets.recordings import Recordings
@@ -75,7 +75,7 @@ class RecordedRewardModel:
     def _judge_one(self, pair: PreferencePair) -> Verdict:
         found = self._records.get(_key(pair))
         if found is None:
-            return Verdict.failed(self.name, "no verdict recorded for this prompt and these responses")
+            return Unanswered.failed(self.name, "no verdict recorded for this prompt and these responses")
         same_id = [record for record in found if record.pair_id == pair.id]
         usable = [record for record in found if record.verdict.winner is not None]
         record = (same_id or usable or found)[0]

@@ -67,7 +67,8 @@ def with_arm(
         found = learnt(router, name, table, strength)
         heads, held_out = found.heads, held_out.with_later(found.later).sampled(router.config.seed)
         training = dataclasses.replace(training, problems=training.problems.joined(table.pairs))
-        joined = f"added with {len(table):,} labelled pairs, {found.new:,} of them new to the router"
+        pairs = "labelled pair" if len(table) == 1 else "labelled pairs"
+        joined = f"added with {len(table):,} {pairs}, {found.new:,} of them new to the router"
     arms = [*router.arm_records, dataclasses.replace(arm, joined=joined)]
     return _changed(router, heads, arms, training, held_out)
 

@@ -8,6 +8,7 @@ import gc
 import os
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -42,6 +43,30 @@ def token_of(config: ServeConfig) -> str | None:
             f" {config.token_env}, or listen on 127.0.0.1"
         )
     return None
+
+
+def check_address(config: ServeConfig) -> None:
+    """Check that one can listen where one should, before anything is loaded or left on disk.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such host, the port is in use, or one may not listen there.
+    """
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with contextlib.closing(socket.socket(family, kind)) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as asyncio does
+                if family == socket.AF_INET6:
+                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                tried.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {config.host}, port {config.port}: {error.strerror or error}; give another --host or"
+            " --port"
+        ) from error
 
 
 def serve(gateway: Gateway, token: str | None) -> None:

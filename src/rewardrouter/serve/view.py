@@ -76,7 +76,9 @@ class View:
                 "forgotten": self.forgotten,
                 "events": self.events,
             },
-            "shift": None if self.shift is None else dataclasses.asdict(self.shift),
+            "shift": None
+            if self.shift is None
+            else {**dataclasses.asdict(self.shift), "threshold": round(self.shift.threshold, 6)},
             "history": counts["history"],
         }
 

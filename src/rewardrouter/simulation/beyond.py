@@ -58,12 +58,13 @@ def beyond(text: str) -> tuple[str, Make] | None:
 def priced(router: CalibratedScorer, costs: Sequence[float]) -> list[str]:
     """Return strategies that keep budgets of cost, for RMs that cost so much per call.
 
-    The budgets are shares and multiples of what the plain router's calls cost on its held-out pairs, those left out that
-    one call per pair cannot keep there.
+    The budgets are shares and multiples of what the plain router's calls cost on its held-out pairs, without those that
+    cost-aware routing cannot keep there.
     """
     each, held_out = np.asarray(costs, np.float64), router.held_out
     plain = float(each[held_out.signals.scores.argmax(axis=1)].mean())
-    least, everything = least_single_call(EvidenceModel.fit(held_out), held_out, Costs(each)), float(each.sum())
+    least = least_single_call(EvidenceModel.fit(held_out), held_out, Costs(each))
+    everything = float(each.sum())
 
     def kept(shares: Sequence[float]) -> list[str]:
         budgets = [float(f"{share * plain:.3g}") for share in shares]

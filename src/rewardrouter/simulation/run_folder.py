@@ -96,6 +96,13 @@ class RunFolder:
                     f"--resume: {of} holds something else than when the run was begun; give what it was, or"
                     f" another --out ({written})"
                 )
+        if (before.replay.policy is None) != (self.config.replay.policy is None):
+            told = (
+                "was run with --policy none; give it again"
+                if before.replay.policy is None
+                else "was run with a policy; leave out --policy none"
+            )
+            raise ConfigError(f"--resume: {told}, or give another --out ({written})")
         if before != self.config:
             raise ConfigError(
                 f"--resume: {_difference(before.model_dump(), self.config.model_dump())} ({written})"

@@ -283,6 +283,7 @@ def test_whatever_a_server_does_a_pair_has_its_own_label_or_a_named_failure(faul
     assert [verdict.winner for verdict in found] == [None, *right[1:]]
     assert found[0].error.startswith(f"{server.url}/v1/chat/completions: ")
     assert FAILS[fault][1] in found[0].error
+    assert found[0].answered == (fault not in ("answers 500", "says nothing", "refuses"))
 
 
 def test_an_unreadable_opinion_does_not_open_the_circuit():

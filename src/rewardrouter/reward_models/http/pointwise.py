@@ -28,7 +28,7 @@ from rewardrouter.reward_models.http.texts import (
     plain_prompt,
 )
 from rewardrouter.reward_models.known import known_model
-from rewardrouter.verdicts import Verdict
+from rewardrouter.verdicts import Unanswered, Verdict
 
 ServerSettings: TypeAlias = VllmConfig | SglangConfig | OpenRlhfConfig
 
@@ -44,11 +44,12 @@ class _Item:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Score:
-    """An item's score, or why there is none; ``seconds`` is how long its request took."""
+    """An item's score, or why there is none; ``seconds`` is how long its request took, ``answered`` whether it was."""
 
     value: float | None
     error: str | None = None
     seconds: float = 0.0
+    answered: bool = True
 
 
 class ServerRewardModel:
@@ -114,7 +115,11 @@ class ServerRewardModel:
         if not items:
             return []
         written = self._write(items)
-        scores = {item: _Score(None, text.reason) for item, text in written if isinstance(text, Unreadable)}
+        scores = {
+            item: _Score(None, text.reason, answered=False)
+            for item, text in written
+            if isinstance(text, Unreadable)
+        }
         readable = [(item, text) for item, text in written if not isinstance(text, Unreadable)]
         scores.update(run(self._score(readable)))
         return [self._verdict(scores[a], scores[b]) for a, b in asked]
@@ -152,7 +157,7 @@ class ServerRewardModel:
                 half = len(batch) // 2
                 halves = await asyncio.gather(self._ask(batch[:half]), self._ask(batch[half:]))
                 return {**halves[0], **halves[1]}
-            return {item: _Score(None, str(error), error.seconds) for item, _ in batch}
+            return {item: _Score(None, str(error), error.seconds, error.answered) for item, _ in batch}
         return {
             item: _Score(None, f"{self._endpoint.url}: {value.reason}", answer.seconds)
             if isinstance(value, NoScore)
@@ -162,11 +167,12 @@ class ServerRewardModel:
 
     def _verdict(self, a: _Score, b: _Score) -> Verdict:
         seconds = max(a.seconds, b.seconds)
+        failed = Verdict.failed if a.answered or b.answered else Unanswered.failed
         if a.error is not None and a.error == b.error:
-            return Verdict.failed(self.name, a.error, seconds)
+            return failed(self.name, a.error, seconds)
         for side, score in (("A", a), ("B", b)):
             if score.error is not None:
-                return Verdict.failed(self.name, f"response {side}: {score.error}", seconds)
+                return failed(self.name, f"response {side}: {score.error}", seconds)
         return Verdict.from_scores(self.name, a.value, b.value, seconds)
 
 

@@ -24,7 +24,7 @@ from rewardrouter.pretrained.conversation import answer_text, clean, plain
 from rewardrouter.reward_models.judges.opinion import Opinion, read_opinion, read_output
 from rewardrouter.reward_models.judges.prompt import JudgePrompt
 from rewardrouter.reward_models.judges.templates import find_template
-from rewardrouter.verdicts import Verdict, Winner
+from rewardrouter.verdicts import Unanswered, Verdict, Winner
 
 _TOP_LOGPROBS = 20
 """The most that OpenAI, and vLLM as it is started by default, give."""
@@ -48,6 +48,7 @@ class _Question:
 class _Answer:
     opinion: Opinion
     seconds: float
+    answered: bool = True
 
     def turned(self) -> _Answer:
         """Return the answer as it would be to the question with its responses exchanged."""
@@ -55,7 +56,7 @@ class _Answer:
         if opinion.winner is None:
             return self
         logprobs = None if opinion.logprobs is None else (opinion.logprobs[1], opinion.logprobs[0])
-        return _Answer(Opinion(_FLIPPED[opinion.winner], None, logprobs), self.seconds)
+        return _Answer(Opinion(_FLIPPED[opinion.winner], None, logprobs), self.seconds, self.answered)
 
 
 class JudgeRewardModel:
@@ -136,7 +137,7 @@ class JudgeRewardModel:
         try:
             answer = await self._endpoint.ask(self._request(question), read_output)
         except RequestError as error:
-            return _Answer(Opinion(None, str(error)), error.seconds)
+            return _Answer(Opinion(None, str(error)), error.seconds, error.answered)
         opinion = read_opinion(self._template, answer.value)
         if opinion.winner is None:
             opinion = Opinion(None, f"{self._endpoint.url}: {opinion.reason}")
@@ -164,7 +165,8 @@ class JudgeRewardModel:
         opinions = [answer.opinion for answer in found]
         for opinion in opinions:
             if opinion.winner is None:
-                return Verdict.failed(self.name, opinion.reason or "no verdict", seconds)
+                failed = Verdict.failed if any(answer.answered for answer in found) else Unanswered.failed
+                return failed(self.name, opinion.reason or "no verdict", seconds)
         winners = {opinion.winner for opinion in opinions}
         if len(winners) > 1:
             return Verdict(self.name, "tie", seconds=seconds)

@@ -16,7 +16,7 @@ from rewardrouter.errors import one_line
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.ray.replica import Recipe
 from rewardrouter.reward_models.ray.replicas import Failed, Replicas
-from rewardrouter.verdicts import Verdict
+from rewardrouter.verdicts import Unanswered, Verdict
 
 
 class RayRewardModel:
@@ -89,14 +89,14 @@ class RayRewardModel:
             try:
                 packed[row] = pickle.dumps(pairs[row])
             except Exception as error:  # whatever the objects in its metadata raise
-                verdicts[row] = Verdict.failed(
+                verdicts[row] = Unanswered.failed(
                     self.name, f"its pair cannot be sent to a process: {one_line(error)}"
                 )
         calls = self._cut(list(packed))
         answers = self._replicas.run([[packed[row] for row in call] for call in calls])
         for call, answer in zip(calls, answers, strict=True):
             if isinstance(answer, Failed):
-                answer = [Verdict.failed(self.name, answer.reason)] * len(call)
+                answer = [Unanswered.failed(self.name, answer.reason)] * len(call)
             for row, verdict in zip(call, answer, strict=True):
                 verdicts[row] = verdict
         return [verdict for verdict in verdicts if verdict is not None]
