@@ -22,9 +22,10 @@ from benchmark_judges import (
 )
 from commands import start
 
-from rewardrouter.benchmarks.results import BenchmarkResults, Spent, read_benchmark_results
+from rewardrouter.benchmarks.results import BenchmarkResults, Spent
 from rewardrouter.benchmarks.run import TASKS, BenchmarkRun
 from rewardrouter.config.benchmark import BenchmarkConfig
+from rewardrouter.config.saved import read_saved
 from rewardrouter.errors import ConfigError, DataError, UserError
 from rewardrouter.testing.loopback import Loopback, late, serving, status
 
@@ -105,7 +106,7 @@ def run(folder: Path, judge: Loopback | None, outputs: Path, *names: str, **more
 
 
 def scores(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read_benchmark_results(folder / "results.json").model_dump()["scores"]
+    found: dict[str, Any] = read_saved(BenchmarkResults, folder / "results.json").model_dump()["scores"]
     return found
 
 
@@ -196,7 +197,7 @@ def test_every_benchmark_has_its_scores(tmp_path: Path, judge: Loopback, outputs
     found = run(tmp_path / "run", judge, outputs, *TASKS_WITHOUT_MMLU).run()
     assert list(found.scores) == ["gsm8k", "alpaca_eval", "mt_bench", "mt_bench_pairwise", "arena_hard"]
     assert found.scores["gsm8k"].score == 75
-    assert found == read_benchmark_results(tmp_path / "run" / "results.json")
+    assert found == read_saved(BenchmarkResults, tmp_path / "run" / "results.json")
     table = found.text().splitlines()
     assert table[0].split() == ["benchmark", "score", "95", "%", "interval", "n", "metric"]
     assert table[1].split()[:2] == ["gsm8k", "75.00"]
@@ -325,7 +326,7 @@ def test_what_is_missing_is_said(tmp_path: Path, judge: Loopback, outputs: Path)
         run(tmp_path / "run", judge, outputs, "mt_bench", "gsm8k").run()
     assert not (tmp_path / "run" / "config.yaml").exists()
     with pytest.raises(DataError, match=r"cannot be read"):
-        read_benchmark_results(tmp_path / "none.json")
+        read_saved(BenchmarkResults, tmp_path / "none.json")
 
 
 def test_a_run_of_another_kind_is_left_alone(tmp_path: Path, judge: Loopback, outputs: Path) -> None:
@@ -339,5 +340,5 @@ def test_a_run_of_another_kind_is_left_alone(tmp_path: Path, judge: Loopback, ou
 def test_results_of_other_kinds_are_refused(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text('{"kind": "training"}')
     with pytest.raises(ConfigError):
-        read_benchmark_results(tmp_path / "results.json")
+        read_saved(BenchmarkResults, tmp_path / "results.json")
     assert BenchmarkResults.model_fields["kind"].default == "benchmark"

@@ -9,11 +9,12 @@ import pytest
 from commands import done, refused
 
 from rewardrouter.config.loading import load_config
+from rewardrouter.config.saved import read_saved
 from rewardrouter.config.train import TrainConfig
 from rewardrouter.sandbox import Sandbox
 from rewardrouter.sandbox.training import training_config
 from rewardrouter.simulation.results import read_results
-from rewardrouter.training.results import read_training_results
+from rewardrouter.training.results import TrainingResults
 
 SMALL = (
     "--policy.width=32", "--policy.heads=2", "--policy.mlp_width=64", "--policy.steps=250",
@@ -48,14 +49,14 @@ def test_it_runs_the_commands_that_it_shows_and_ends_with_the_report(
     assert list(first.strategies) == ["router", "without-online", "random"]
     assert first.notes[-1].startswith("What the policy reads of")
     assert " 0 responses cut" in first.notes[-1]
-    trained = read_training_results(tmp_path / "demo" / "training" / "results.json")
+    trained = read_saved(TrainingResults, tmp_path / "demo" / "training" / "results.json")
     assert list(trained.strategies) == ["router", "oracle"]
     assert trained.evaluation_prompts == 20
     again = done("demo", "--out", tmp_path / "demo", *SMALL)
     shown = re.findall(r"^\$ rewardrouter (\w+)", again.out, re.MULTILINE)
     assert shown == ["collect", "collect", "collect", "evaluate", "simulate", "train", "report"]
     assert read_results(tmp_path / "demo" / "run") == first
-    assert read_training_results(tmp_path / "demo" / "training" / "results.json") == trained
+    assert read_saved(TrainingResults, tmp_path / "demo" / "training" / "results.json") == trained
 
     monkeypatch.chdir(tmp_path)
     few = ("--steps=2", "--prompts_per_step=4", "--evaluation.limit=20")
@@ -64,7 +65,7 @@ def test_it_runs_the_commands_that_it_shows_and_ends_with_the_report(
     assert not Path("sandbox-run").exists()
     trained_alone = done("train", "--config", EXAMPLE, "--out", "sandbox-run", *few)
     assert "Policy: sandbox-run/policy" in trained_alone.out
-    alone = read_training_results(Path("sandbox-run") / "results.json").strategies["router"]
+    alone = read_saved(TrainingResults, Path("sandbox-run") / "results.json").strategies["router"]
     # The demo's own run of the same seed: labels and weights are the same, seconds are not.
     assert alone.accuracy is not None
     assert alone.accuracy.mean == trained.strategies["router"].accuracy.mean

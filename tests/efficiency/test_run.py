@@ -8,8 +8,9 @@ import pytest
 
 from rewardrouter.cli.speed import QUICK, as_text
 from rewardrouter.config.loading import load_config
+from rewardrouter.config.saved import read_saved
 from rewardrouter.config.speed import SpeedConfig
-from rewardrouter.efficiency.results import EfficiencyResults, read_efficiency_results
+from rewardrouter.efficiency.results import EfficiencyResults
 from rewardrouter.efficiency.run import SpeedRun
 from rewardrouter.errors import ConfigError, DataError
 
@@ -34,7 +35,7 @@ def results(folder: Path) -> EfficiencyResults:
 
 
 def test_every_strategy_was_timed_in_every_pool(results: EfficiencyResults, folder: Path) -> None:
-    assert read_efficiency_results(folder / "results.json") == results
+    assert read_saved(EfficiencyResults, folder / "results.json") == results
     assert [pool.size for pool in results.pools] == [2, 4]
     for pool in results.pools:
         assert tuple(pool.strategies) == STRATEGIES

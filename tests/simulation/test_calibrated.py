@@ -12,10 +12,11 @@ from held_out_rows import held_out_of
 
 from rewardrouter.annotators.cascade import CascadeAnnotator
 from rewardrouter.config.cascade import CascadeSettings
+from rewardrouter.config.saved import read_saved
 from rewardrouter.reward_models import recorded_pool
 from rewardrouter.simulation.calibrated import measure_calibration
 from rewardrouter.simulation.evaluation import evaluate_strategies
-from rewardrouter.simulation.evaluation_results import read_evaluation_results
+from rewardrouter.simulation.evaluation_results import EvaluationResults
 
 N = 3
 KNOWN = held_out_of(600, N, 7)
@@ -67,7 +68,7 @@ def test_what_evaluate_writes_is_read_again(tmp_path):
     found = evaluate_strategies(TABLE, strategies, reference="router+cascade@1.35", costs=costs)
     found = dataclasses.replace(found, calibration=FOUND)
     (tmp_path / "e.json").write_text(json.dumps(found.as_json()))
-    read = read_evaluation_results(tmp_path / "e.json")
+    read = read_saved(EvaluationResults, tmp_path / "e.json")
     one = read.strategies["router+cascade@1.35"]
     calls = found.strategies["router+cascade@1.35"].calls_by_rm
     assert one.cost_per_pair == pytest.approx(sum(costs[rm] * n for rm, n in calls.items()) / len(TABLE))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from rewardrouter.config.base import StrictModel
-from rewardrouter.config.saved import read_saved, write_saved
+from rewardrouter.config.saved import write_saved
 from rewardrouter.simulation.results import Figures, Interval
 
 
@@ -83,19 +83,6 @@ class BenchmarkResults(StrictModel):
             lines += [f"{name}: {note}" for note in found.notes]
         lines += [_spent(server, spent) for server, spent in self.spent.items() if spent.calls or spent.kept]
         return "\n".join(lines)
-
-
-def read_benchmark_results(path: Path) -> BenchmarkResults:
-    """Read what :meth:`BenchmarkResults.write` wrote.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read.
-    ConfigError
-        If it holds something else.
-    """
-    return read_saved(BenchmarkResults, path)
 
 
 def _spent(server: str, spent: Spent) -> str:

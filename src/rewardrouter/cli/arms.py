@@ -72,8 +72,6 @@ def add(
     the others: a guess that verdicts should soon replace.
     """
     _check_out(folder, out)
-    if not name or name != name.strip():
-        raise UserError(f"NAME {name!r}: a reward model's name is not empty and has no space around it")
 
     from rewardrouter.datasets.verdict_tables import load_verdicts
     from rewardrouter.offline.joining import STRENGTH

@@ -138,9 +138,10 @@ def _figure(scale: Scale, run: Path, settings: Sequence[str], dry_run: bool) -> 
     run_command(words)
 
     from rewardrouter.cli.speed import as_text
-    from rewardrouter.efficiency.results import read_efficiency_results
+    from rewardrouter.config.saved import read_saved
+    from rewardrouter.efficiency.results import EfficiencyResults
 
-    text = as_text(read_efficiency_results(run / "results.json"))
+    text = as_text(read_saved(EfficiencyResults, run / "results.json"))
     page = f"# Figure 2: seconds of a training step\n\n```text\n{text}```\n"
     write_text("--out", run.with_suffix(".md"), page)
 

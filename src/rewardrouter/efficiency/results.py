@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from rewardrouter.config.saved import read_saved, write_saved
+from rewardrouter.config.saved import write_saved
 from rewardrouter.simulation.results import Figures, Interval
 
 
@@ -158,16 +158,3 @@ class EfficiencyResults(Figures):
     def write(self, path: Path) -> None:
         """Write the results, all at once."""
         write_saved(self, path)
-
-
-def read_efficiency_results(path: Path) -> EfficiencyResults:
-    """Read what :meth:`EfficiencyResults.write` wrote.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read.
-    ConfigError
-        If it holds something else.
-    """
-    return read_saved(EfficiencyResults, path)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rewardrouter.benchmarks.results import read_benchmark_results
+from rewardrouter.benchmarks.results import BenchmarkResults
 from rewardrouter.config.experiment import SINGLES, ExperimentConfig
+from rewardrouter.config.saved import read_saved
 from rewardrouter.errors import DataError
 from rewardrouter.experiments.material import Choices, Material, Training, key_of, settings_words
 from rewardrouter.experiments.observed import Observed, of_row
@@ -150,7 +151,7 @@ class Trainings:
         return Observed(values.mean(axis=1), items, prompts)
 
     def _score(self, file: Path, column: str) -> float:
-        scores = read_benchmark_results(file).scores
+        scores = read_saved(BenchmarkResults, file).scores
         score = scores.get(_SCORE.get(column, column), scores.get(column))
         if score is None or score.score is None:
             raise DataError(f"{file}: has no score of {column}; delete it to have it made again")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rewardrouter.benchmarks.results import BenchmarkResults, read_benchmark_results
-from rewardrouter.efficiency.results import EfficiencyResults, read_efficiency_results
+from rewardrouter.benchmarks.results import BenchmarkResults
+from rewardrouter.config.saved import read_saved
+from rewardrouter.efficiency.results import EfficiencyResults
 from rewardrouter.errors import ConfigError, DataError, one_line
-from rewardrouter.simulation.evaluation_results import EvaluationResults, read_evaluation_results
+from rewardrouter.simulation.evaluation_results import EvaluationResults
 from rewardrouter.simulation.results import ReplayResults, read_results
-from rewardrouter.training.results import TrainingResults, read_training_results
+from rewardrouter.training.results import TrainingResults
 
 Results: TypeAlias = (
     ReplayResults | TrainingResults | BenchmarkResults | EfficiencyResults | EvaluationResults
@@ -22,20 +23,23 @@ Results: TypeAlias = (
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of run: what it is called, the command that makes it, the class of its results, what reads their file."""
+    """A kind of run: what it is called, the command that makes it, the class of its results."""
 
     called: str
     command: str
     results: type[Results]
-    read: Callable[[Path], Results]
+
+    def read(self, path: Path) -> Results:
+        """Return what is in their file."""
+        return read_results(path.parent) if self.results is ReplayResults else read_saved(self.results, path)
 
 
 KINDS: Mapping[str, Kind] = {
-    "replay": Kind("a replay", "simulate", ReplayResults, lambda path: read_results(path.parent)),
-    "training": Kind("a training", "train", TrainingResults, read_training_results),
-    "benchmark": Kind("a run of benchmarks", "benchmark", BenchmarkResults, read_benchmark_results),
-    "efficiency": Kind("a measurement of efficiency", "speed", EfficiencyResults, read_efficiency_results),
-    "evaluation": Kind("an evaluation", "evaluate", EvaluationResults, read_evaluation_results),
+    "replay": Kind("a replay", "simulate", ReplayResults),
+    "training": Kind("a training", "train", TrainingResults),
+    "benchmark": Kind("a run of benchmarks", "benchmark", BenchmarkResults),
+    "efficiency": Kind("a measurement of efficiency", "speed", EfficiencyResults),
+    "evaluation": Kind("an evaluation", "evaluate", EvaluationResults),
 }
 """Every kind of run by its name."""
 

@@ -45,10 +45,12 @@ def with_arm(
     Raises
     ------
     ConfigError
-        If it is an arm already, or ``strength`` is not positive.
+        If the name is empty or has space around it, it is an arm already, or ``strength`` is not positive.
     DataError
         If ``table`` has no verdicts of it.
     """
+    if not name or name != name.strip():
+        raise ConfigError(f"NAME {name!r}: a reward model's name is not empty and has no space around it")
     if name in router.arms:
         raise ConfigError(f"{name} is an arm already; remove it first, or give another name")
     if not 0 < strength < np.inf:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import ConfigDict, model_validator
 
 from rewardrouter.calibration.reliability import ReliabilityBin
 from rewardrouter.config.base import StrictModel
-from rewardrouter.config.saved import read_saved
 from rewardrouter.simulation.results import Figures, Interval, Share
 
 
@@ -79,16 +77,3 @@ class EvaluationResults(StrictModel):
         if self.reference not in self.strategies:
             raise ValueError(f"the reference {self.reference} is none of the strategies")
         return self
-
-
-def read_evaluation_results(path: Path) -> EvaluationResults:
-    """Read what ``evaluate --json`` wrote.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read.
-    ConfigError
-        If it holds something else.
-    """
-    return read_saved(EvaluationResults, path)

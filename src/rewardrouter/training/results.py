@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from rewardrouter.config.saved import read_saved, write_saved
+from rewardrouter.config.saved import write_saved
 from rewardrouter.simulation.results import Figures, Interval, Share
 
 
@@ -94,16 +94,3 @@ class TrainingResults(Figures):
     def write(self, path: Path) -> None:
         """Write the results, all at once."""
         write_saved(self, path)
-
-
-def read_training_results(path: Path) -> TrainingResults:
-    """Read what :meth:`TrainingResults.write` wrote.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read.
-    ConfigError
-        If it holds something else.
-    """
-    return read_saved(TrainingResults, path)
