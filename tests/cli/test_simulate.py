@@ -347,7 +347,7 @@ def test_any_causal_lm_can_be_the_policy(
         "simulate", "--verdicts", quickstart / "held_out.parquet", "--router", router, "--out", tmp_path / "run",
         "--policy", tiny_llama, "--strategies", "router", "--seeds", "1", "--workers", "1", "--epochs=1",
         "--batch_size=40", "--windows=4", f"--policy.tuning={tuning}", f"--policy.loss={loss}", "--policy.beta=0.1",
-        "--policy.learning_rate=0.01", "--policy.max_prompt_tokens=64", "--policy.max_response_tokens=64",
+        "--policy.learning_rate=0.003", "--policy.max_prompt_tokens=64", "--policy.max_response_tokens=64",
     )  # fmt: skip
     results = read_results(tmp_path / "run")
     assert results.policy == str(tiny_llama)
