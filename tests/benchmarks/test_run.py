@@ -23,7 +23,8 @@ from benchmark_judges import (
 from commands import start
 
 from rewardrouter.benchmarks.results import BenchmarkResults, Spent
-from rewardrouter.benchmarks.run import TASKS, BenchmarkRun
+from rewardrouter.benchmarks.run import BenchmarkRun
+from rewardrouter.benchmarks.tasks import TASKS
 from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.config.saved import read_saved
 from rewardrouter.errors import ConfigError, DataError, UserError

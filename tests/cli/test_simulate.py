@@ -243,6 +243,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_figures(
             ["--strategies", "router:prior_variance=.inf"],
             "strategy router:prior_variance=.inf: prior_variance: ",
         ),
+        (["--strategies", "router+cascade@0.5"], "less than one call to the cheapest"),
         (["--strategies", "light-advantage:size=9"], "asks 9 RMs, but the pool has 4"),
         (["--policy", "/nowhere"], "policy /nowhere"),
         (["--strategies", "single/nobody"], "strategy single/nobody: unknown."),

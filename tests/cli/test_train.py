@@ -113,6 +113,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     ),
     "too long": (["--generation.max_new_tokens=900"], "reads 256 tokens"),
     "strategy": (["--annotator.strategy=rooter"], "rooter"),
+    "budget": (["--annotator.strategy=router+cascade@0.5"], "less than one call to the cheapest"),
     "router": (["--annotator.router=nowhere"], "nowhere"),
     "pool": (["--annotator.pool=nowhere.yaml"], "nowhere.yaml"),
     "TRL's": (["--arguments={warmup: 3}"], "arguments: TRL's DPOConfig says: "),

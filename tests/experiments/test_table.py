@@ -61,6 +61,12 @@ def test_a_figure_that_is_the_same_for_every_seed_is_compared_with_each() -> Non
     assert interval == pytest.approx((-turned[1], -turned[0]))
 
 
+def test_what_rounds_to_nothing_has_no_sign_of_its_own() -> None:
+    paper = {"a": {"accuracy": 80.0003}, "b": {"accuracy": 71.0}}
+    line = next(line for line in table(paper).text().splitlines() if line.startswith("a "))
+    assert line.endswith("80.0   +0.0")
+
+
 def test_the_papers_order_is_counted_pair_by_pair() -> None:
     same = table({"a": {"accuracy": 80.0}, "b": {"accuracy": 70.0}, "c": {"accuracy": 60.0}})
     assert (same.orders["accuracy"].pairs, same.orders["accuracy"].same) == (3, 3)

@@ -23,8 +23,8 @@ from rewardrouter.annotators.admitted import Admitted
 from rewardrouter.annotators.base import Annotation, StepContext, decision_id
 from rewardrouter.annotators.calling import why_no_label
 from rewardrouter.annotators.contexts import PairScorer
-from rewardrouter.annotators.costs import check_timed, costs_from, costs_of
 from rewardrouter.annotators.offline_only import OfflineOnlyAnnotator
+from rewardrouter.annotators.planned import Planned
 from rewardrouter.annotators.seeding import pair_generator
 from rewardrouter.calibration import Beliefs, Costs, HeldOut, Plan, Signals
 from rewardrouter.calibration.cascade import Asked, Cascade
@@ -57,7 +57,7 @@ class CalibratedScorer(PairScorer, Protocol):
         """Return what it says of P pairs before any RM is asked."""
 
 
-class CascadeAnnotator:
+class CascadeAnnotator(Planned["_Budgeted"]):
     """Labels pairs with a budget of mean calls, money or time.
 
     Parameters
@@ -74,9 +74,10 @@ class CascadeAnnotator:
     Raises
     ------
     ConfigError
-        If an arm of the router is not in the pool; from :meth:`prepare` or at the first batch, if an RM has no cost,
-        or no cascade keeps the budget.
+        If an arm of the router is not in the pool.
     """
+
+    _keeps = frozenset({"costs", "correction"})
 
     def __init__(
         self,
@@ -86,12 +87,11 @@ class CascadeAnnotator:
         *,
         seed: int = 0,
     ) -> None:
-        self._pool = pool.select(router.arms)
+        super().__init__(pool.select(router.arms), settings.unit)
         self._router = router
         self._settings = settings
         self._seed = seed
         self._alone = OfflineOnlyAnnotator(self._pool, router)
-        self._ready: _Ready | None = None
         self._correction = 0.0
 
     @property
@@ -100,48 +100,31 @@ class CascadeAnnotator:
         return self._settings.keep_budget
 
     @property
-    def measures(self) -> bool:
-        """Whether it plans by seconds that it measures, which differ from run to run."""
-        return self._settings.unit == "second"
-
-    @property
     def plan(self) -> Plan | None:
         """Threshold and price, and what they cost on the held-out pairs; ``None`` before :meth:`prepare` or a batch."""
-        return None if self._ready is None else self._ready.plan
-
-    def prepare(self) -> None:
-        """Plan before the first batch; seconds, which are measured on it, wait for it.
-
-        Raises
-        ------
-        ConfigError
-            If an RM has no cost, or cannot be timed, or no cascade keeps the budget.
-        """
-        if not self.measures:
-            self._prepared(())
-        elif self._ready is None:
-            check_timed(self._pool)
+        return None if self._ready is None else self._ready.plan.kept
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
         """Return the labels; the annotation names every RM called, in order, and the weight of the label."""
         if not pairs:
             return []
         ready = self._prepared(pairs)
-        if ready.plan.alone:
+        admitted, plan = ready.plan.admitted, ready.plan.kept
+        if plan.alone:
             return self._alone.annotate(pairs, step)
-        signals = ready.admitted.signals(
+        signals = admitted.signals(
             self._router.signals(pairs),
             lambda: np.stack(
                 [pair_generator(self._seed, pair, step).random(len(self._pool)) for pair in pairs]
             ),
         )
         cascade = Cascade(
-            ready.admitted.model,
+            admitted.model,
             signals,
             ready.costs,
-            threshold=max(0.0, ready.plan.threshold + self._correction),
-            price=ready.plan.price,
-            by=ready.admitted.by,
+            threshold=max(0.0, plan.threshold + self._correction),
+            price=plan.price,
+            by=admitted.by,
         )
         heard: list[list[Verdict]] = [[] for _ in pairs]
         while len((asked := cascade.ask()).rows):
@@ -150,21 +133,17 @@ class CascadeAnnotator:
                 heard[row].append(verdict)
             winners = np.array([winner_code(v.label) if v.label else 0 for v in found], np.int64)
             margins = np.array([margin_of(verdict) for verdict in found], np.float64)
-            cascade.hear(asked, winners, ready.admitted.margins(margins))
+            cascade.hear(asked, winners, admitted.margins(margins))
         if self._settings.keep_budget:
-            self._follow(cascade, ready)
+            self._follow(cascade, ready.costs, plan)
         return [
             self._annotation(pair, verdicts, cascade.beliefs, row, step)
             for row, (pair, verdicts) in enumerate(zip(pairs, heard, strict=True))
         ]
 
-    def observe(self, outcomes: object) -> None:
-        """Ignore the outcomes: evidence comes from labelled pairs, not from training."""
-
     def state_dict(self) -> State:
         """Return how far the threshold was moved to keep the budget, and the costs that were measured."""
-        arrays = {} if self._ready is None else {"costs": self._ready.costs.values}
-        return State(arrays, {"correction": self._correction})
+        return State(super().state_dict().arrays, {"correction": self._correction})
 
     def load_state_dict(self, state: State) -> None:
         """Restore what :meth:`state_dict` returned.
@@ -174,36 +153,24 @@ class CascadeAnnotator:
         CheckpointError
             If it is another strategy's, or of another number of RMs.
         """
-        if unknown := [
-            name for name in (*state.arrays, *state.metadata) if name not in ("costs", "correction")
-        ]:
-            raise CheckpointError(f"a cascade keeps no {', '.join(unknown)}; the state is another strategy's")
+        super().load_state_dict(state)
         correction = float(state.value("correction", float))
         if not math.isfinite(correction):
             raise CheckpointError(f"state: correction should be a finite number, but is {correction}")
-        if "costs" in state.arrays:
-            self._ready = self._planned(costs_from(state, len(self._pool), self._settings.unit))
         self._correction = correction
 
-    def _prepared(self, pairs: Sequence[PreferencePair]) -> _Ready:
-        if self._ready is None:
-            self._ready = self._planned(costs_of(self._pool, self._settings.unit, pairs))
-        return self._ready
-
-    def _planned(self, costs: Costs) -> _Ready:
+    def _plan(self, costs: Costs) -> _Budgeted:
         admitted = Admitted.of(self._settings.evidence, self._router.held_out, self._seed)
-        return _Ready(admitted, costs, admitted.plan(costs, self._settings.budget))
+        return _Budgeted(admitted, admitted.plan(costs, self._settings.budget))
 
-    def _follow(self, cascade: Cascade, ready: _Ready) -> None:
+    def _follow(self, cascade: Cascade, costs: Costs, plan: Plan) -> None:
         """Move the threshold toward the budget, by what this batch missed it; few pairs say little."""
         n = len(cascade.asked)
-        spent = float((cascade.asked @ ready.costs.values).mean())
+        spent = float((cascade.asked @ costs.values).mean())
         missed = (self._settings.budget - spent) / self._settings.budget
-        moved = ready.plan.threshold + self._correction + _PULL * n / (n + _FEW) * missed
+        moved = plan.threshold + self._correction + _PULL * n / (n + _FEW) * missed
         # Within what changes anything, or it would have to come back from far where pairs change.
-        self._correction = (
-            float(np.clip(moved, 0.0, max(_SUREST, ready.plan.threshold))) - ready.plan.threshold
-        )
+        self._correction = float(np.clip(moved, 0.0, max(_SUREST, plan.threshold))) - plan.threshold
 
     def _judged(self, asked: Asked, pairs: Sequence[PreferencePair]) -> list[Verdict]:
         """Return the verdict of each RM asked on its pair; pairs for one RM go to it in one call."""
@@ -252,13 +219,12 @@ class CascadeAnnotator:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Ready:
-    """What the first batch needs: evidence, costs, and the threshold of the budget."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Budgeted:
+    """What is evidence, and the threshold and price that keep the budget."""
 
     admitted: Admitted
-    costs: Costs
-    plan: Plan
+    kept: Plan
 
 
 def margin_of(verdict: Verdict) -> float:

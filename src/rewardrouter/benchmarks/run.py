@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rewardrouter import run_folders
-from rewardrouter.benchmarks.alpaca_eval import AlpacaEval
 from rewardrouter.benchmarks.answering import KeptAnswers
 from rewardrouter.benchmarks.answers import Answer, Answers, read_answers, write_answers
-from rewardrouter.benchmarks.arena_hard import ArenaHard
 from rewardrouter.benchmarks.asking import Policy
 from rewardrouter.benchmarks.calls import (
     CachedCalls,
@@ -30,27 +28,16 @@ from rewardrouter.benchmarks.calls import (
     chat_service,
     xfinder_service,
 )
-from rewardrouter.benchmarks.gsm8k import Gsm8k
-from rewardrouter.benchmarks.mmlu import Mmlu
-from rewardrouter.benchmarks.mt_bench import MtBench
 from rewardrouter.benchmarks.plan import Plan, plan_task, price
 from rewardrouter.benchmarks.results import BenchmarkResults, BenchmarkScore, Spent
 from rewardrouter.benchmarks.served_policy import ServedPolicy
 from rewardrouter.benchmarks.task import Ask, Task
+from rewardrouter.benchmarks.tasks import make_tasks
 from rewardrouter.config.benchmark import BenchmarkConfig, JudgeServer
 from rewardrouter.config.loading import dump_config, load_config
-from rewardrouter.errors import ConfigError, DataError, UserError, did_you_mean
+from rewardrouter.errors import ConfigError, DataError, UserError
 from rewardrouter.files import write_text_atomically
 from rewardrouter.progress import log
-
-TASKS: Mapping[str, Callable[[BenchmarkConfig], Task]] = {
-    "gsm8k": Gsm8k,
-    "mmlu": Mmlu,
-    "alpaca_eval": AlpacaEval,
-    "mt_bench": MtBench,
-    "arena_hard": ArenaHard,
-}
-"""All benchmarks, by name."""
 
 _SUFFIXES = (".jsonl", ".json", ".parquet")
 
@@ -86,14 +73,9 @@ class BenchmarkRun:
         model: str | None = None,
         outputs: str | None = None,
     ) -> None:
-        for name in names:
-            if name not in TASKS:
-                raise UserError(
-                    f"--tasks: no benchmark {name!r}.{did_you_mean(name, TASKS)} Known: {', '.join(TASKS)}"
-                )
         self.config, self.folder = config, folder
         self._model, self._outputs = model, outputs
-        self.tasks = [TASKS[name](config) for name in dict.fromkeys(names)]
+        self.tasks = make_tasks(names, config)
 
     def plan(self) -> Plan:
         """Return what a run would ask, from the answers that there are; nobody is asked, nothing is written.

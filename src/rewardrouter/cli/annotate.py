@@ -81,7 +81,7 @@ def annotate(
     # After the files are read: this takes seconds, which a mistake in them need not wait for.
     from rewardrouter.annotators import StepContext
     from rewardrouter.annotators.cascade import CascadeAnnotator
-    from rewardrouter.annotators.cost_aware import CostAwareAnnotator
+    from rewardrouter.annotators.planned import Planned
     from rewardrouter.datasets.preferences import PreferenceWriter, preference_row
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import BayesianRouter
@@ -97,7 +97,7 @@ def annotate(
             " gone on with would not repeat; leave keep_budget out"
         )
     measured = False
-    if isinstance(annotator, CascadeAnnotator | CostAwareAnnotator):
+    if isinstance(annotator, Planned):
         annotator.prepare()  # a budget that cannot be kept is told before the file is begun
         measured = annotator.measures
     manifest = {

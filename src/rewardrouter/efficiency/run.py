@@ -34,6 +34,7 @@ from rewardrouter.efficiency.calibrating import (
 from rewardrouter.efficiency.cluster import simulate_cluster
 from rewardrouter.efficiency.folder import SpeedFolder
 from rewardrouter.efficiency.measuring import Point, TimedStep, strategies_of, threads
+from rewardrouter.efficiency.pools import Measured, Wanted
 from rewardrouter.efficiency.results import EfficiencyResults, FittedCall, MeasuredPool
 from rewardrouter.efficiency.simulator import Placed, Simulator, Workload
 from rewardrouter.efficiency.texts import token_counts
@@ -45,19 +46,6 @@ from rewardrouter.efficiency.workbench import (
     tiny_workbench,
 )
 from rewardrouter.progress import progress
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Where:
-    """One pool that is measured."""
-
-    size: int
-    width: int | None
-
-    @property
-    def name(self) -> str:
-        """Part of the names of its files."""
-        return f"{self.size}-{'given' if self.width is None else self.width}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +69,7 @@ class SpeedRun:
 
     def __init__(self, config: SpeedConfig, folder: Path) -> None:
         self._config, self._folder = config, SpeedFolder(folder)
+        self._wanted = Wanted(config)
         self._benches: dict[int | None, Workbench] = {}
 
     def run(self) -> EfficiencyResults:
@@ -102,9 +91,7 @@ class SpeedRun:
         cluster = None if config.cluster is None else simulate_cluster(config, config.cluster)
         timed = self._measured()
         pools = {where: self._figures(where, steps) for where, steps in timed.items()}
-        growing = [
-            where for where in timed if where.width == self._main_width and where.size in config.pool_sizes
-        ]
+        growing = [where for where in timed if where in self._wanted.growing]
         by_size = [(where.size, timed[where]) for where in growing]
         names = [name for name in config.strategies if timed]
         workload = Workload(
@@ -117,9 +104,7 @@ class SpeedRun:
             pairs_per_step=workload.pairs,
             seed=config.seed,
             pools=[pools[where] for where in growing],
-            widths=[pools[where] for where in timed if where.size == self._compared_at]
-            if len({where.width for where in timed}) > 1
-            else [],
+            widths=[pools[where] for where in timed if where in self._wanted.widths],
             scaling={name: analysis.scaling(by_size, name, config.seed) for name in names}
             if len(by_size) > 1
             else {},
@@ -134,19 +119,19 @@ class SpeedRun:
             cluster=cluster,
         )
 
-    def _measured(self) -> dict[_Where, Sequence[TimedStep]]:
+    def _measured(self) -> dict[Measured, Sequence[TimedStep]]:
         """Return the timed steps of every pool."""
         rounds = self._config.measure.rounds
-        missing = [where for where in self._wanted if not self._folder.holds(f"steps-{where.name}")]
+        missing = [where for where in self._wanted.all if not self._folder.holds(f"steps-{where.name}")]
         with progress("rounds", len(missing) * rounds) if missing else nullcontext(_nothing) as advance:
             return {
                 where: self._folder.kept(
                     f"steps-{where.name}", list[TimedStep], partial(self._time, where, advance)
                 )
-                for where in self._wanted
+                for where in self._wanted.all
             }
 
-    def _time(self, where: _Where, advance: Callable[[int], None]) -> list[TimedStep]:
+    def _time(self, where: Measured, advance: Callable[[int], None]) -> list[TimedStep]:
         bench = self._bench(where.width)
         fastest, slowest = self._extremes(where)
         point = Point(bench, where.size, self._config, fastest=fastest, slowest=slowest)
@@ -156,7 +141,7 @@ class SpeedRun:
             advance(1)
         return steps
 
-    def _figures(self, where: _Where, steps: Sequence[TimedStep]) -> MeasuredPool:
+    def _figures(self, where: Measured, steps: Sequence[TimedStep]) -> MeasuredPool:
         return analysis.measured_pool(
             steps,
             self._simulator(where),
@@ -166,7 +151,7 @@ class SpeedRun:
             seed=self._config.seed,
         )
 
-    def _simulator(self, where: _Where) -> Simulator:
+    def _simulator(self, where: Measured) -> Simulator:
         config, bench, costs = self._config, self._bench(where.width), self._costs(where)
         workload = Workload(
             config.prompts_per_step,
@@ -181,7 +166,7 @@ class SpeedRun:
             workload,
         )
 
-    def _extremes(self, where: _Where) -> tuple[str, str]:
+    def _extremes(self, where: Measured) -> tuple[str, str]:
         """Return the reward models of a pool whose calls cost least and most."""
         simulator = self._simulator(where)
         ordered = sorted(
@@ -195,7 +180,7 @@ class SpeedRun:
         """What every strategy takes beside the reward models."""
 
         def calibrate() -> dict[str, Overhead]:
-            bench = self._bench(self._main_width)
+            bench = self._bench(self._wanted.width)
             point = self._single(bench)
             pairs, first = point.round().pairs, point.pool.names[0]
             return overheads(
@@ -204,7 +189,7 @@ class SpeedRun:
 
         return self._folder.kept("choosing", dict[str, Overhead], calibrate)
 
-    def _costs(self, where: _Where) -> _Costs:
+    def _costs(self, where: Measured) -> _Costs:
         def calibrate() -> _Costs:
             bench = self._bench(where.width)
             point = self._single(bench)
@@ -222,7 +207,7 @@ class SpeedRun:
         config = self._config.model_copy(update={"strategies": (f"single/{first}",)})
         return Point(bench, size, config, fastest=first, slowest=first)
 
-    def _fitted(self, where: _Where) -> Iterator[FittedCall]:
+    def _fitted(self, where: Measured) -> Iterator[FittedCall]:
         bench = self._bench(where.width)
         for name, fitted in self._costs(where).calls.rms.items():
             yield FittedCall(
@@ -236,7 +221,7 @@ class SpeedRun:
                 error=fitted.error,
             )
 
-    def _at_once(self, pools: Sequence[_Where]) -> dict[str, float]:
+    def _at_once(self, pools: Sequence[Measured]) -> dict[str, float]:
         """Return by device how many calls run at once, the median over what was found before each pool."""
         found: dict[str, list[float]] = {}
         for where in pools:
@@ -256,26 +241,6 @@ class SpeedRun:
             else:
                 raise RuntimeError("nothing is measured, so there are no models")
         return self._benches[width]
-
-    @property
-    def _main_width(self) -> int | None:
-        models = self._config.models
-        return models.rm_width if isinstance(models, TinyModels) else None
-
-    @property
-    def _compared_at(self) -> int:
-        models = self._config.models
-        return models.rm_widths_at if isinstance(models, TinyModels) else 0
-
-    @property
-    def _wanted(self) -> list[_Where]:
-        config = self._config
-        if config.models is None:
-            return []
-        found = [_Where(size, self._main_width) for size in sorted(config.pool_sizes)]
-        if isinstance(config.models, TinyModels):
-            found += [_Where(self._compared_at, width) for width in config.models.rm_widths]
-        return list(dict.fromkeys(found))
 
 
 def check_strategies(config: SpeedConfig) -> None:

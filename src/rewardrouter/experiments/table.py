@@ -150,9 +150,9 @@ def _order(
         if gap <= 0:
             said = ""
             if interval is not None:
-                said = f" [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
+                said = f" [{100 * interval[0]:+z.1f}, {100 * interval[1]:+z.1f}]"
                 said += ", undecided" if interval[1] >= 0 else ""
-            turned.append(f"{high} above {low} in the paper, here {100 * gap:+.1f}{said}")
+            turned.append(f"{high} above {low} in the paper, here {100 * gap:+z.1f}{said}")
     return Order(pairs, pairs - len(turned), turned)
 
 
@@ -161,15 +161,15 @@ def _percent(interval: Interval | None) -> Interval | None:
 
 
 def _said(cell: Cell) -> list[str]:
-    value = f"{cell.value:.1f}" + _bracket(cell.interval, "")
+    value = f"{cell.value:z.1f}" + _bracket(cell.interval, "")
     value += f" ({cell.who.removeprefix('single/')})" if cell.who else ""
-    versus = "" if cell.versus is None else f"{cell.versus:+.1f}" + _bracket(cell.versus_interval, "+")
-    known = ["", ""] if cell.paper is None else [f"{cell.paper:.1f}", f"{cell.minus_paper:+.1f}"]
+    versus = "" if cell.versus is None else f"{cell.versus:+z.1f}" + _bracket(cell.versus_interval, "+")
+    known = ["", ""] if cell.paper is None else [f"{cell.paper:.1f}", f"{cell.minus_paper:+z.1f}"]
     return [value, versus, *known]
 
 
 def _bracket(interval: Interval | None, sign: str) -> str:
-    return "" if interval is None else f" [{interval[0]:{sign}.1f}, {interval[1]:{sign}.1f}]"
+    return "" if interval is None else f" [{interval[0]:{sign}z.1f}, {interval[1]:{sign}z.1f}]"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rewardrouter.annotators.cascade import CascadeAnnotator
-from rewardrouter.annotators.cost_aware import CostAwareAnnotator
+from rewardrouter.annotators.planned import Planned
 from rewardrouter.config.serve import ServeConfig
 from rewardrouter.errors import CheckpointError, one_line
 from rewardrouter.reward_models import RewardModelPool
@@ -80,7 +79,7 @@ def make_gateway(
     identity = {"router": router_identity, "strategy": config.strategy, "seed": config.seed}
     # What does not fit, a budget that cannot be kept too, is said before a folder is made.
     annotator = Engine(router, pool, config, identity).annotator
-    if isinstance(annotator, CascadeAnnotator | CostAwareAnnotator):
+    if isinstance(annotator, Planned):
         annotator.prepare()
     store = Store(Path(config.state))
     try:

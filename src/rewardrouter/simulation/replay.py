@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from rewardrouter.annotators.planned import Planned
 from rewardrouter.config.policy import PolicyConfig
 from rewardrouter.config.replay import ReplayConfig
 from rewardrouter.datasets.verdict_tables import load_verdicts
@@ -71,7 +72,7 @@ def make_inputs(
     CheckpointError
         If the policy cannot be loaded, or the router's scores are of other pairs.
     ConfigError
-        If a strategy does not fit the pool.
+        If a strategy does not fit the pool, or cannot keep its budget.
     """
     if not table.kept.any():
         raise DataError(
@@ -89,7 +90,9 @@ def make_inputs(
             _policy(run, settings).prepare(table.pairs).save(run.prepared)
     bench = bench_of(run, table, learner_of(run))
     for strategy in strategies:
-        strategy.make(bench, 0)
+        annotator = strategy.make(bench, 0)
+        if isinstance(annotator, Planned):
+            annotator.prepare()
 
 
 def learner_of(run: RunFolder) -> Learner | None:

@@ -16,6 +16,7 @@ from transformers.trainer_callback import ProgressCallback
 from trl import DPOConfig
 
 from rewardrouter.annotators import Annotator
+from rewardrouter.annotators.planned import Planned
 from rewardrouter.config.policy import PolicyConfig
 from rewardrouter.config.train import TrainConfig
 from rewardrouter.datasets.rows import read_rows
@@ -127,7 +128,10 @@ def _annotator(
         pool.load([single] if single else router.arms)
     gold = None if verifier is None else GoldVerifier(verifier)
     bench = Bench(pool.select(router.arms), router, width, gold=gold)
-    return strategy.make(bench, config.seed), router
+    annotator = strategy.make(bench, config.seed)
+    if isinstance(annotator, Planned):
+        annotator.prepare()  # a budget that cannot be kept is told before the policy writes
+    return annotator, router
 
 
 def _arguments(config: TrainConfig, out: Path, processes: int) -> DPOConfig:
