@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.posterior import CHUNK, ArmPosteriors
 from rewardrouter.online.thompson import ThompsonSampler
-from rewardrouter.state import State
 
 NAMES = ["ada", "bea", "cyd"]
 
@@ -200,23 +199,10 @@ def test_a_saved_sampler_goes_on_to_the_same_bits(discount):
         np.testing.assert_array_equal(other.posteriors.mean, whole.posteriors.mean)
 
 
-def test_states_of_before_are_read_and_those_of_another_discount_refused():
-    rng = np.random.default_rng(6)
-    prior_mean = rng.standard_normal((3, 4))
-    found = ArmPosteriors(NAMES, prior_mean)
-    found.update(*batch(rng, 9, 3, 4))
-    state = found.state_dict()
-    new = {"given_variance", "discount"}
-    old = State(
-        {name: array for name, array in state.arrays.items() if name != "prior_mean"},
-        {name: value for name, value in state.metadata.items() if name not in new},
-    )
-    taker = ArmPosteriors(NAMES, prior_mean)
-    taker.load_state_dict(old)
-    np.testing.assert_array_equal(taker.mean, found.mean)
-    np.testing.assert_array_equal(taker.prior_mean, prior_mean)
+def test_a_state_of_another_discount_is_refused():
+    state = ArmPosteriors(NAMES, np.ones((3, 4))).state_dict()
     with pytest.raises(CheckpointError, match=r"discount is 1\.0, but here 0\.9"):
-        ArmPosteriors(NAMES, prior_mean, discount=0.9).load_state_dict(state)
+        ArmPosteriors(NAMES, np.ones((3, 4)), discount=0.9).load_state_dict(state)
 
 
 @pytest.mark.parametrize("discount", [0.0, -1.0, 1.5, np.nan])

@@ -300,15 +300,20 @@ def test_a_base_of_another_size_is_refused():
         ArmPosteriors.from_state(State(arrays, state.metadata))
 
 
-@pytest.mark.parametrize("entry", ["names", "prior_variance", "noise_variance"])
+@pytest.mark.parametrize("entry", ["names", "prior_variance", "noise_variance", "discount"])
 def test_broken_metadata_is_named(entry):
     state = made(np.random.default_rng(14)).state_dict()
     with pytest.raises(CheckpointError, match=f"no {entry}"):
         ArmPosteriors.from_state(State(state.arrays, {k: v for k, v in state.metadata.items() if k != entry}))
     with pytest.raises(CheckpointError, match=f"{entry} should be"):
         ArmPosteriors.from_state(State(state.arrays, {**state.metadata, entry: "x"}))
-    repeated = {"names": ["ada", "ada", "cyd"], "prior_variance": -1.0, "noise_variance": 0.0}
-    with pytest.raises(CheckpointError, match=r"named twice|expected a positive number"):
+    repeated = {
+        "names": ["ada", "ada", "cyd"],
+        "prior_variance": -1.0,
+        "noise_variance": 0.0,
+        "discount": 0.0,
+    }
+    with pytest.raises(CheckpointError, match=r"named twice|expected a (positive )?number"):
         ArmPosteriors.from_state(State(state.arrays, {**state.metadata, entry: repeated[entry]}))
 
 

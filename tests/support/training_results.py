@@ -128,5 +128,7 @@ def _curve(
         arm_share={rm: row.tolist() for rm, row in zip(asked, weights / weights.sum(axis=0), strict=True)},
         score_drift={rm: with_gap(progress * (0.4 - 0.3 * i)) for i, rm in enumerate(asked)},
         agreement={rm: with_gap(0.5 + 0.1 * progress) for rm in asked},
-        shift_evidence=[float(value) for value in 5 * progress - 0.3] if name in ROUTED else [],
+        shift_evidence=[float(value) for value in 5 * progress - 0.3]
+        if name in ROUTED
+        else [None] * len(progress),
     )

@@ -176,7 +176,7 @@ def _as_json(waiting: _Waiting) -> dict[str, Any]:
 
 def _from_json(given: Mapping[str, Any], batch_id: str, context: Floats) -> _Waiting:
     kept = {name: given[name] for name in ("decision_id", "pair_id", "rm", "label", "references")}
-    observed = tuple(map(Observation.from_json, given.get("observations", ())))  # not in states of before
+    observed = tuple(map(Observation.from_json, given["observations"]))
     saved = given["outcome"]
     outcome = None if saved is None else Outcome(*(float.fromhex(number) for number in saved))
     return _Waiting(Decision(batch_id=batch_id, observations=observed, **kept), context, outcome)

@@ -222,7 +222,7 @@ class RoutedAnnotator:
             self._references.load_state_dict(state.part("references"))
         if self._observer is not None:
             self._observer.load_state_dict(state.part("observer"))
-        if self._watch is not None and "watch" in state.metadata:  # not in states of before there was a test
+        if self._watch is not None:
             self._watch.load_state_dict(state.part("watch"))
 
     def _kind(self) -> dict[str, Any]:

@@ -93,8 +93,6 @@ class ShiftWatch:
         CheckpointError
             If it is broken, or of other fitting pairs.
         """
-        # In states of before pairs were counted there are neither.
-        counts = State(metadata={"pairs": 0, "fired_at": 0, **state.metadata})
-        pairs, fired_at = counts.value("pairs", int), counts.value("fired_at", int)
+        pairs, fired_at = state.value("pairs", int), state.value("fired_at", int)
         self._test.load_state_dict(state)
         self._pairs, self._fired_at = pairs, fired_at or None

@@ -6,11 +6,14 @@ by a rename, so whenever the process dies the last whole checkpoint is there.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -18,10 +21,35 @@ from torch import Tensor
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from rewardrouter.offline.gradient import _Trainer
-
 _COUNTERS = ("step", "best_step", "best_loss", "stale", "history")
+
+
+@dataclasses.dataclass(slots=True)
+class Progress:
+    """All of a training that changes from step to step: parameters, optimiser, and the best parameters so far.
+
+    ``stale`` counts the evaluations since ``best_step``, whose validation loss is ``best_loss``; ``history`` holds one
+    entry per evaluation.
+    """
+
+    modules: torch.nn.ModuleDict
+    optimiser: torch.optim.Optimizer
+    device: torch.device
+    step: int = 0
+    best_step: int = 0
+    best_loss: float = math.inf
+    stale: int = 0
+    best: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+    def evaluated(self, loss: float) -> None:
+        """Note the validation loss of the parameters as they are."""
+        self.history.append({"step": float(self.step), "validation_loss": loss})
+        if loss < self.best_loss:  # never where it is NaN
+            self.best_step, self.best_loss, self.stale = self.step, loss, 0
+            self.best = {name: value.detach().clone() for name, value in self.modules.state_dict().items()}
+        else:
+            self.stale += 1
 
 
 class TrainingCheckpoint:
@@ -35,21 +63,21 @@ class TrainingCheckpoint:
         self._folder = folder
         self._run = {"config": config.model_dump(mode="json"), "data": data}
 
-    def save(self, trainer: _Trainer) -> None:
-        """Write the trainer's whole state."""
+    def save(self, progress: Progress) -> None:
+        """Write all of it."""
         new, old = _beside(self._folder)
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
-        tensors = {f"now.{k}": v for k, v in trainer.modules.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in trainer.best.items()}
-        for index, slots in trainer.optimiser.state_dict()["state"].items():
+        tensors = {f"now.{k}": v for k, v in progress.modules.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in progress.best.items()}
+        for index, slots in progress.optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{slot}": value for slot, value in slots.items()}
         # One tensor may stand under two names (tied weights): safetensors wants copies.
         save_file(
             {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, new / "state.safetensors"
         )
-        counters: dict[str, Any] = {name: getattr(trainer, name) for name in _COUNTERS}
-        counters["best_loss"] = None if trainer.best_loss == float("inf") else trainer.best_loss
+        counters: dict[str, Any] = {name: getattr(progress, name) for name in _COUNTERS}
+        counters["best_loss"] = None if progress.best_loss == math.inf else progress.best_loss
         (new / "state.json").write_text(json.dumps({**self._run, **counters}))
         if self._folder.exists():  # else the old one is the last whole one: see load_into
             shutil.rmtree(old, ignore_errors=True)
@@ -57,8 +85,8 @@ class TrainingCheckpoint:
         new.replace(self._folder)
         shutil.rmtree(old, ignore_errors=True)
 
-    def load_into(self, trainer: _Trainer) -> None:
-        """Restore the trainer's state where a checkpoint was left, else leave the trainer as it is.
+    def load_into(self, progress: Progress) -> None:
+        """Restore what was saved where a checkpoint was left, else change nothing.
 
         Raises
         ------
@@ -84,18 +112,18 @@ class TrainingCheckpoint:
                     f"{folder}: the interrupted training has other {what};"
                     f" delete it to start anew, or give its {what} again"
                 )
-        trainer.modules.load_state_dict(_under("now.", tensors))
-        trainer.best = {k: v.to(trainer.device) for k, v in _under("best.", tensors).items()}
-        state = trainer.optimiser.state_dict()
+        progress.modules.load_state_dict(_under("now.", tensors))
+        progress.best = {k: v.to(progress.device) for k, v in _under("best.", tensors).items()}
+        state = progress.optimiser.state_dict()
         state["state"] = {}
         for name, value in _under("optimiser.", tensors).items():
             index, slot = name.split(".")
             state["state"].setdefault(int(index), {})[slot] = value
-        trainer.optimiser.load_state_dict(state)
+        progress.optimiser.load_state_dict(state)
         if counters["best_loss"] is None:
-            counters["best_loss"] = float("inf")
+            counters["best_loss"] = math.inf
         for name in _COUNTERS:
-            setattr(trainer, name, counters[name])
+            setattr(progress, name, counters[name])
 
 
 def remove_checkpoint(folder: Path) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor
 from rewardrouter.calibration.heldout import HeldOut, Signals
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.errors import ConfigError, DataError
-from rewardrouter.offline.checkpointing import TrainingCheckpoint
+from rewardrouter.offline.checkpointing import Progress, TrainingCheckpoint
 from rewardrouter.offline.features import PairFeatures
 from rewardrouter.offline.fusion import MlpFusion
 from rewardrouter.offline.held_out import held_out_rows
@@ -102,9 +102,9 @@ def fit_gradient(
     method = (
         f"the {int(aside.sum()):,} pairs of a validation split by group, which also chose the stopping point"
     )
-    chosen = {"step": float(trainer.best_step), "validation_loss": trainer.best_loss}
+    chosen = {"step": float(trainer.now.best_step), "validation_loss": trainer.now.best_loss}
     kept = table.select(aside)
-    validation = validate(method, signals.scores, kept, chosen, tuple(trainer.history))
+    validation = validate(method, signals.scores, kept, chosen, tuple(trainer.now.history))
     folds = group_folds(kept.groups, min(_FOLDS, len(set(kept.groups))), config.seed)
     return GradientFit(model.cpu().eval(), validation, held_out_rows(kept, signals, folds, config.seed))
 
@@ -161,7 +161,7 @@ def _new_model(
 
 
 class _Trainer:
-    """One training run: parameters, optimiser, and the best state so far."""
+    """One training run."""
 
     def __init__(
         self,
@@ -178,13 +178,13 @@ class _Trainer:
         self.model = model.to(self.device)
         self.behaviour = torch.from_numpy(table.behaviour).float().to(self.device)
         self.triples_per_pair = len(table.select(training).disagreements()) / len(training)
-        self.modules = torch.nn.ModuleDict({"model": model})
+        modules = torch.nn.ModuleDict({"model": model})
         if source.encoder:
-            self.modules["encoder"] = source.encoder.model
-        matrices = [p for p in self.modules.parameters() if p.requires_grad and p.ndim > 1]
-        others = [p for p in self.modules.parameters() if p.requires_grad and p.ndim <= 1]
+            modules["encoder"] = source.encoder.model
+        matrices = [p for p in modules.parameters() if p.requires_grad and p.ndim > 1]
+        others = [p for p in modules.parameters() if p.requires_grad and p.ndim <= 1]
         gradient = config.gradient
-        self.optimiser = torch.optim.AdamW(
+        optimiser = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": gradient.weight_decay},
                 {"params": others, "weight_decay": 0.0},
@@ -194,28 +194,26 @@ class _Trainer:
         self.steps_per_epoch = math.ceil(len(training) / gradient.batch_size)
         self.steps = gradient.epochs * self.steps_per_epoch
         self.every = max(1, self.steps_per_epoch // gradient.evaluations_per_epoch)
-        self.step, self.best_step, self.best_loss, self.stale = 0, 0, math.inf, 0
-        self.best: dict[str, Tensor] = {}
-        self.history: list[dict[str, float]] = []
+        self.now = Progress(modules, optimiser, self.device)
 
     def run(self, checkpoint: TrainingCheckpoint | None, advance: Callable[[int], None]) -> None:
         """Train to the end or until patience runs out, and restore the best state."""
         if checkpoint:
-            checkpoint.load_into(self)
-            advance(self.step)
-        while self.step < self.steps and self.stale < self.config.gradient.patience:
+            checkpoint.load_into(self.now)
+            advance(self.now.step)
+        while self.now.step < self.steps and self.now.stale < self.config.gradient.patience:
             self._train_step()
             advance(1)
-            if self.step % self.every == 0 or self.step == self.steps:
+            if self.now.step % self.every == 0 or self.now.step == self.steps:
                 self._evaluate()
-            if checkpoint and self.step % self.config.gradient.checkpoint_steps == 0:
-                checkpoint.save(self)
-        if not self.best:
+            if checkpoint and self.now.step % self.config.gradient.checkpoint_steps == 0:
+                checkpoint.save(self.now)
+        if not self.now.best:
             raise ConfigError(
                 f"gradient.learning_rate: training diverged with {self.config.gradient.learning_rate:g}"
-                f" (the validation loss was never finite in {self.step:,} steps); give a smaller one"
+                f" (the validation loss was never finite in {self.now.step:,} steps); give a smaller one"
             )
-        self.modules.load_state_dict(self.best)
+        self.now.modules.load_state_dict(self.now.best)
 
     def signals(self, rows: npt.NDArray[np.int64]) -> Signals:
         """Return what the model says of some pairs."""
@@ -232,32 +230,29 @@ class _Trainer:
         )
 
     def _train_step(self) -> None:
-        epoch, position = divmod(self.step, self.steps_per_epoch)
+        epoch, position = divmod(self.now.step, self.steps_per_epoch)
         order = np.random.default_rng([self.config.seed, epoch]).permutation(self.training)
         size = self.config.gradient.batch_size
         rows = order[position * size : (position + 1) * size]
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)
-        self.modules.train()
+        torch.manual_seed(self.config.seed * 1_000_003 + self.now.step)
+        self.now.modules.train()
         warmup = self.config.gradient.warmup * self.steps
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.gradient.learning_rate * min(1.0, (self.step + 1) / max(warmup, 1.0))
-        self.optimiser.zero_grad(set_to_none=True)
+        for group in self.now.optimiser.param_groups:
+            group["lr"] = self.config.gradient.learning_rate * min(
+                1.0, (self.now.step + 1) / max(warmup, 1.0)
+            )
+        self.now.optimiser.zero_grad(set_to_none=True)
         self._loss(*self._forward(rows), rows, self.triples_per_pair).backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
-        self.step += 1
+        self.now.optimiser.step()
+        self.now.step += 1
 
     def _evaluate(self) -> None:
         scores, logits = self._outputs(self.held_out)
         loss = float(self._loss(scores, logits, self.held_out, None))
-        self.history.append({"step": float(self.step), "validation_loss": loss})
-        if loss < self.best_loss:  # never where it is NaN
-            self.best_step, self.best_loss, self.stale = self.step, loss, 0
-            self.best = {name: value.detach().clone() for name, value in self.modules.state_dict().items()}
-        else:
-            self.stale += 1
+        self.now.evaluated(loss)
 
     def _outputs(self, rows: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
-        self.modules.eval()
+        self.now.modules.eval()
         with torch.no_grad():
             parts = [
                 self._forward(rows[start : start + _EVALUATION_BATCH])

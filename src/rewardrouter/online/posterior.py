@@ -31,16 +31,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rewardrouter.errors import ConfigError
+from rewardrouter.errors import CheckpointError, ConfigError
 from rewardrouter.online.arrays import Floats, as_arms, as_contexts, as_vector
 from rewardrouter.online.conditioning import condition
-from rewardrouter.online.covariance import Covariance
-from rewardrouter.online.posterior_state import (
-    check_agreement,
-    has_prior,
-    posteriors_state,
-    restored_posteriors,
-)
+from rewardrouter.online.covariance import Covariance, covariances_state, restore_covariances
+from rewardrouter.online.posterior_state import PosteriorState
 from rewardrouter.state import State
 
 CHUNK = 128
@@ -240,7 +235,18 @@ class ArmPosteriors:
 
     def state_dict(self) -> State:
         """Return all there is, as it is: what continues from it continues with the same bits."""
-        return posteriors_state(self)
+        return PosteriorState(
+            self.names,
+            self.mean,
+            self.prior_mean,
+            self.counts,
+            self.spread,
+            covariances_state(self.covariances),
+            self.prior_variance,
+            self.given_variance,
+            self.noise_variance,
+            self.discount,
+        ).state()
 
     @classmethod
     def from_state(cls, state: State) -> ArmPosteriors:
@@ -251,7 +257,16 @@ class ArmPosteriors:
         CheckpointError
             If the state is broken.
         """
-        return restored_posteriors(cls, state)
+        kept = PosteriorState.read(state)
+        variances = kept.prior_variance, kept.noise_variance
+        try:
+            found = cls(kept.names, kept.mean, *variances, discount=kept.discount)
+        except (ConfigError, ValueError) as error:
+            raise CheckpointError(f"state: {error}") from error
+        found.prior_mean, found.given_variance = kept.prior_mean, kept.given_variance
+        found.counts, found.spread = kept.counts, kept.spread
+        restore_covariances(found.covariances, kept.covariances)
+        return found
 
     def load_state_dict(self, state: State) -> None:
         """Take over a saved state; the order of the arms stays that of this object.
@@ -261,12 +276,17 @@ class ArmPosteriors:
         CheckpointError
             If the state is broken, or of other arms, another dimension or other variances.
         """
+        PosteriorState.read(state).check_agreement(
+            self.names,
+            dimension=self.dimension,
+            prior_variance=self.given_variance,
+            noise_variance=self.noise_variance,
+            discount=self.discount,
+        )
         saved = ArmPosteriors.from_state(state)
-        check_agreement(saved, self)
         order = [saved.names.index(name) for name in self.names]
-        if has_prior(state):
-            self.prior_mean = saved.prior_mean[order]
-        self.mean, self.counts, self.spread = saved.mean[order], saved.counts[order], saved.spread[order]
+        self.mean, self.prior_mean = saved.mean[order], saved.prior_mean[order]
+        self.counts, self.spread = saved.counts[order], saved.spread[order]
         self.prior_variance = saved.prior_variance
         self.covariances = [saved.covariances[arm] for arm in order]
 

@@ -2,90 +2,95 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from rewardrouter.errors import CheckpointError, ConfigError
-from rewardrouter.online.covariance import covariances_state, restore_covariances
+from rewardrouter.errors import CheckpointError
+from rewardrouter.online.arrays import Floats
 from rewardrouter.state import State
 
-if TYPE_CHECKING:
-    from rewardrouter.online.posterior import ArmPosteriors
-
-_MUST_AGREE = {
-    "dimension": "dimension",
-    "given_variance": "prior_variance",
-    "noise_variance": "noise_variance",
-    "discount": "discount",
-}
-"""What a state and its taker have in common, and how a user knows it."""
+_NUMBERS = ("prior_variance", "given_variance", "noise_variance", "discount")
 
 
-def posteriors_state(posteriors: ArmPosteriors) -> State:
-    """Return the state of posteriors."""
-    arrays = {
-        "mean": posteriors.mean.copy(),
-        "prior_mean": posteriors.prior_mean.copy(),
-        "counts": posteriors.counts.copy(),
-        "spread": posteriors.spread.copy(),
-        **covariances_state(posteriors.covariances).arrays,
-    }
-    metadata = {
-        "names": list(posteriors.names),
-        "prior_variance": posteriors.prior_variance,
-        "given_variance": posteriors.given_variance,
-        "noise_variance": posteriors.noise_variance,
-        "discount": posteriors.discount,
-    }
-    return State(arrays, metadata)
+@dataclasses.dataclass(frozen=True, slots=True)
+class PosteriorState:
+    """What is kept of posteriors; the fields are those of :class:`~rewardrouter.online.posterior.ArmPosteriors`.
 
-
-def restored_posteriors(kind: type[ArmPosteriors], state: State) -> ArmPosteriors:
-    """Return the posteriors that :func:`posteriors_state` described.
-
-    Raises
-    ------
-    CheckpointError
-        If the state is broken.
+    ``covariances`` is their own state.
     """
-    names = [str(name) for name in state.value("names", list)]
-    mean = state.floats("mean", len(names), None)
-    variances = state.value("prior_variance", float), state.value("noise_variance", float)
-    discount = state.value("discount", float) if "discount" in state.metadata else 1.0
-    try:
-        found = kind(names, mean, *variances, discount=discount)
-    except (ConfigError, ValueError) as error:
-        raise CheckpointError(f"state: {error}") from error
-    if has_prior(state):
-        found.prior_mean = state.floats("prior_mean", *mean.shape)
-        found.given_variance = state.value("given_variance", float)
-    found.counts = state.array("counts", (len(names),), np.int64)
-    found.spread = state.floats("spread", len(names))
-    restore_covariances(found.covariances, state)
-    return found
 
+    names: list[str]
+    mean: Floats
+    prior_mean: Floats
+    counts: npt.NDArray[np.int64]
+    spread: Floats
+    covariances: State
+    prior_variance: float
+    given_variance: float
+    noise_variance: float
+    discount: float
 
-def has_prior(state: State) -> bool:
-    """Return whether the state knows the prior mean; those of before there was a discount do not, their takers do."""
-    return "prior_mean" in state.arrays
+    @property
+    def dimension(self) -> int:
+        """The number of weights of an arm, d."""
+        return int(self.mean.shape[1])
 
+    def state(self) -> State:
+        """Return it as arrays and JSON values."""
+        arrays = {
+            "mean": self.mean.copy(),
+            "prior_mean": self.prior_mean.copy(),
+            "counts": self.counts.copy(),
+            "spread": self.spread.copy(),
+            **self.covariances.arrays,
+        }
+        return State(arrays, {"names": list(self.names), **{name: getattr(self, name) for name in _NUMBERS}})
 
-def check_agreement(saved: ArmPosteriors, own: ArmPosteriors) -> None:
-    """Refuse a state that its taker could not go on with.
+    @classmethod
+    def read(cls, state: State) -> PosteriorState:
+        """Return what :meth:`state` returned.
 
-    Raises
-    ------
-    CheckpointError
-        If it is of other arms, another dimension, other variances or another discount.
-    """
-    if sorted(saved.names) != sorted(own.names):
-        raise CheckpointError(
-            f"state: of the arms {', '.join(saved.names)}, but here are {', '.join(own.names)};"
-            " add or remove arms first"
+        Raises
+        ------
+        CheckpointError
+            If it is broken.
+        """
+        names = [str(name) for name in state.value("names", list)]
+        mean = state.floats("mean", len(names), None)
+        return cls(
+            names,
+            mean,
+            state.floats("prior_mean", *mean.shape),
+            state.array("counts", (len(names),), np.int64),
+            state.floats("spread", len(names)),
+            state,
+            *(state.value(name, float) for name in _NUMBERS),
         )
-    for what, told in _MUST_AGREE.items():
-        if getattr(saved, what) != getattr(own, what):
+
+    def check_agreement(self, names: Sequence[str], **own: float) -> None:
+        """Refuse to be taken over by posteriors of ``names`` that could not go on with it.
+
+        ``own`` are their dimension, variances and discount.
+
+        Raises
+        ------
+        CheckpointError
+            If they are of other arms, another dimension, other variances or another discount.
+        """
+        if sorted(self.names) != sorted(names):
             raise CheckpointError(
-                f"state: {told} is {getattr(saved, what)}, but here {getattr(own, what)}; give the same"
+                f"state: of the arms {', '.join(self.names)}, but here are {', '.join(names)};"
+                " add or remove arms first"
             )
+        saved = {
+            "dimension": self.dimension,
+            "prior_variance": self.given_variance,
+            "noise_variance": self.noise_variance,
+            "discount": self.discount,
+        }
+        for told, value in own.items():
+            if saved[told] != value:
+                raise CheckpointError(f"state: {told} is {saved[told]}, but here {value}; give the same")

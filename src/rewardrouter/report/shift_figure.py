@@ -23,7 +23,7 @@ def shift_figure(results: TrainingResults, anchor: str) -> Figure | None:
         anchor,
         "Have the pairs left the router’s",
         reading,
-        lambda curve: curve.shift_evidence or [None] * len(curve.steps),
+        lambda curve: curve.shift_evidence,
         scale=EVIDENCE,
         level=("alarm", -math.log10(LEVEL)),
     )

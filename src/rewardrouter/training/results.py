@@ -11,7 +11,7 @@ from collections.abc import Sized
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from rewardrouter.config.saved import write_saved
 from rewardrouter.simulation.results import Figures, Interval, Share
@@ -31,8 +31,7 @@ class LearningCurve(Figures):
 
     ``steps`` are the last step of each window. ``right`` is the share of sampled responses that the verifier accepts,
     ``annotation_accuracy`` the share of labels that agree with it; ``arm_share`` each RM's share of the labels;
-    ``score_drift``, ``agreement`` and ``shift_evidence`` as in :mod:`rewardrouter.training.monitor`; the last is empty
-    in results of before there was a test.
+    ``score_drift``, ``agreement`` and ``shift_evidence`` as in :mod:`rewardrouter.training.monitor`.
     """
 
     steps: list[int]
@@ -42,15 +41,13 @@ class LearningCurve(Figures):
     arm_share: dict[str, list[float]]
     score_drift: dict[str, list[float | None]]
     agreement: dict[str, list[float | None]]
-    shift_evidence: list[float | None] = Field(default_factory=list)
+    shift_evidence: list[float | None]
 
     @model_validator(mode="after")
     def _aligned(self) -> LearningCurve:
-        curves: list[Sized] = [self.right, self.annotation_accuracy, self.loss]
+        curves: list[Sized] = [self.right, self.annotation_accuracy, self.loss, self.shift_evidence]
         for by_rm in (self.arm_share, self.score_drift, self.agreement):
             curves += by_rm.values()
-        if self.shift_evidence:
-            curves.append(self.shift_evidence)
         if any(len(curve) != len(self.steps) for curve in curves):
             raise ValueError(f"expected {len(self.steps)} points in every curve, as there are steps")
         return self
