@@ -197,7 +197,7 @@ def weights_of(trainer: RoutedDPOTrainer) -> dict[str, torch.Tensor]:
 def apart(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> float:
     """The largest difference of two sets of weights."""
     assert one.keys() == other.keys()
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
+    return max(float((one[name] - other[name]).detach().abs().max()) for name in one)
 
 
 def alone(model: PreTrainedModel) -> PreTrainedModel:
