@@ -162,6 +162,49 @@ def test_the_figure_is_a_run_of_speed(tmp_path: Path) -> None:
     assert done(*words).out == f"to do  rewardrouter speed --out {tmp_path / 'figure2'} --seed=3\n"
 
 
+def test_the_figure_at_full_scale_is_added_up_from_the_costs_of_a_cluster(tmp_path: Path) -> None:
+    ended = done("reproduce", "figure2", "--scale", "full", "--out", tmp_path, "--speed.pool_sizes=[4]")
+    assert "Simulated, not measured: Reckoned from parameters and data sheets of A100 GPUs" in ended.out
+    assert "pool of 4, " in (tmp_path / "figure2.md").read_text(encoding="utf-8")
+    assert "pool of 8" not in ended.out
+
+
+def test_a_full_replay_passes_the_papers_stream_once(tmp_path: Path) -> None:
+    plan = done("reproduce", "table3", "--scale", "full", "--out", tmp_path, "--dry-run").out
+    replays = [line for line in plan.splitlines() if "rewardrouter simulate" in line]
+    assert len(replays) == 2  # with a policy, and without
+    assert all("--epochs=1" in line for line in replays)
+
+
+def test_nothing_is_begun_without_the_questions_and_the_key_that_measuring_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    words = ["reproduce", "table1", "--scale", "full", "--out", tmp_path / "out"]
+    there = tmp_path / "alpaca.json"
+    there.touch()
+    words.append(f"--benchmark.alpaca_eval.questions={there}")
+    line = refused(*words)
+    assert "table1: its benchmarks need" in line
+    assert str(there) not in line
+    assert "mt_bench/question.jsonl, " in line
+    assert "OPENAI_API_KEY: fetch the files" in line
+    told = next(line for line in done(*words, "--dry-run").out.splitlines() if line.startswith("Of yours: "))
+    assert f"{there}, " in told
+    assert "OPENAI_API_KEY (missing)" in told
+    assert "OPENAI_API_KEY" not in refused(*words, "--benchmark.judge.key_env=null")
+
+
+def test_policies_are_measured_before_training_first(tmp_path: Path) -> None:
+    plan = done("reproduce", "table5", "--scale", "full", "--out", tmp_path, "--dry-run").out.splitlines()
+    first = next(n for n, line in enumerate(plan) if "rewardrouter train" in line)
+    before = [
+        n for n, line in enumerate(plan) if "/runs/before/" in line and "benchmark --model RLHFlow" in line
+    ]
+    assert len(before) == 3
+    assert max(before) < first
+
+
 def test_a_rows_own_encoder_wins_over_that_of_its_scale(tmp_path: Path) -> None:
     plan = done("reproduce", "table4", "--scale", "full", "--seeds", "1", "--out", tmp_path, "--dry-run").out
     fits = [line for line in plan.splitlines() if "rewardrouter fit" in line]
@@ -190,7 +233,10 @@ def test_the_full_plan_of_table_1_measures_every_policy_against_the_one_before_t
             ["table1", "--verdicts", "v.parquet"],
             "table1: cannot be run at the scale verdicts, only at sandbox, full",
         ),
-        (["figure2", "--scale", "full"], "figure2: only at the scale sandbox"),
+        (
+            ["figure2", "--verdicts", "v.parquet"],
+            "figure2: cannot be run at the scale verdicts, only at sandbox, full",
+        ),
         (["table3", "--scale", "verdicts"], "--verdicts: belongs to --scale verdicts, which needs it"),
         (["table3", "--rms", "a,b"], "--rms: chooses among the RMs of --verdicts"),
         (["table3", "--batch_size=3"], "--batch_size=3: of which command? Give --fit.a.b=c or "),

@@ -10,7 +10,7 @@ from commands import REPOSITORY, done, refused
 
 from rewardrouter.config.speed import SpeedConfig
 
-EXAMPLE = REPOSITORY / "examples" / "speed.yaml"
+EXAMPLE = REPOSITORY / "examples" / "paper" / "figure2.yaml"
 
 
 def test_a_cluster_is_simulated_and_reported(tmp_path: Path) -> None:

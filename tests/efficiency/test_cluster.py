@@ -1,4 +1,4 @@
-"""The cluster of examples/speed.yaml, and laws of any cluster."""
+"""The cluster of examples/paper/figure2.yaml, and laws of any cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rewardrouter.efficiency.cluster import simulate_cluster
 from rewardrouter.efficiency.results import SimulatedCluster
 from rewardrouter.errors import ConfigError
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "speed.yaml"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "paper" / "figure2.yaml"
 
 
 def simulated(*overrides: str) -> SimulatedCluster:

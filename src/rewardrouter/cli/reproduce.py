@@ -121,16 +121,17 @@ def _material(
 
 def _figure(scale: Scale, run: Path, settings: Sequence[str], dry_run: bool) -> None:
     """Run ``speed``, which goes on where it stood, and put what it prints into a file too."""
-    if scale != "sandbox":
-        raise UserError(
-            "figure2: only at the scale sandbox; for real models or a cluster: rewardrouter speed --config FILE"
-        )
+    if scale == "verdicts":
+        raise UserError("figure2: cannot be run at the scale verdicts, only at sandbox, full")
     from rewardrouter.config.loading import load_config
     from rewardrouter.config.speed import SpeedConfig
     from rewardrouter.efficiency.run import check_strategies
+    from rewardrouter.experiments.catalogue import CLUSTER
 
-    check_strategies(load_config(SpeedConfig, None, settings))
-    words = ["speed", "--out", str(run), *(f"--{one}" for one in settings)]
+    file = CLUSTER if scale == "full" else None
+    check_strategies(load_config(SpeedConfig, file, settings))
+    config = [] if file is None else ["--config", str(file)]
+    words = ["speed", *config, "--out", str(run), *(f"--{one}" for one in settings)]
     if dry_run:
         click.echo(f"to do  rewardrouter {shlex.join(words)}")
         return

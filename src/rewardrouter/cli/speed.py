@@ -28,7 +28,7 @@ Main settings, as --NAME=VALUE or in the file of --config:
   measure.steps        3   of each strategy in a round
   tiny.rm_widths       [48, 96, 192]   [] leaves that comparison out
   given                models of your own: {policy, pool, prompts}
-  cluster              what is extrapolated to; see examples/speed.yaml
+  cluster              what is extrapolated to; see examples/paper/figure2.yaml
 All of them: docs/howto/speed.md."""
 
 
@@ -36,7 +36,7 @@ All of them: docs/howto/speed.md."""
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="RUN", help="Folder of the run."
 )
-@config_option("Settings (YAML), such as examples/speed.yaml.  [default: tiny models, built here]")
+@config_option("Settings (YAML), such as examples/paper/figure2.yaml.  [default: tiny models, built here]")
 @click.option("--quick", is_flag=True, help="Pools of 2 and 4, one round: to see that it works.")
 @click.argument("overrides", nargs=-1, metavar="[--a.b=c ...]")
 def speed(out: Path, config_file: Path | None, quick: bool, overrides: tuple[str, ...]) -> None:

@@ -20,6 +20,9 @@ from pydantic import Field
 from rewardrouter.config.base import StrictModel
 from rewardrouter.config.encoder import EncoderConfig
 
+_COMPONENTS = 384
+"""How many principal components a linear fusion keeps at most."""
+
 
 class FeatureConfig(StrictModel):
     """What a pair shows: the vectors of its two texts, side by side in a symmetric way."""
@@ -46,11 +49,16 @@ class FusionConfig(StrictModel):
     kind: Literal["mlp", "linear"] = "mlp"
     """``mlp``: Linear + ReLU + LayerNorm, trained (paper 3.2); ``linear``: principal components, fixed."""
 
-    width: int = Field(default=384, ge=1)
-    """Length d of h; a linear fusion keeps fewer where the training pairs span fewer, and adds a constant."""
+    width: int | None = Field(default=None, ge=1)
+    """Length d of h; ``null``: the encoder's (paper 3.2), or 384 components of a linear fusion, which keeps fewer where
+    the training pairs span fewer, and adds a constant."""
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of features dropped while the MLP is trained."""
+
+    def length(self, encoder: int) -> int:
+        """Return d, for an encoder whose states have ``encoder`` numbers."""
+        return self.width or (encoder if self.kind == "mlp" else _COMPONENTS)
 
 
 class HeadConfig(StrictModel):

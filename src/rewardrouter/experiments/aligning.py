@@ -14,10 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from rewardrouter.benchmarks.results import BenchmarkResults
+from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.config.experiment import SINGLES, ExperimentConfig
+from rewardrouter.config.loading import load_config
 from rewardrouter.config.saved import read_saved
 from rewardrouter.errors import DataError
+from rewardrouter.experiments.catalogue import BENCHMARK
 from rewardrouter.experiments.material import Choices, Material, Training, key_of, settings_words
+from rewardrouter.experiments.needs import Need, needs_of
 from rewardrouter.experiments.observed import Observed, of_row
 from rewardrouter.experiments.routers import Variant, router_of
 from rewardrouter.experiments.steps import Step, Unit, command_step
@@ -51,10 +55,23 @@ class Trainings:
 
     def steps(self) -> list[Step]:
         """Return all steps, in order."""
-        found = list(self._router.steps)
+        found: list[Step] = []
+        for training in self._material.trainings:  # first: what measuring lacks shows before days of training
+            found += [*training.steps, *self._before(training)]
+        found += self._router.steps
         for training in self._material.trainings:
-            found += [*training.steps, self._train(training), *self._benchmarks(training)]
+            found += [self._train(training), *self._after(training)]
         return found
+
+    @property
+    def needs(self) -> list[Need]:
+        """What the user must have for the policies to be measured."""
+        tasks = dict.fromkeys(task for training in self._material.trainings for task in training.benchmarks)
+        return (
+            needs_of(load_config(BenchmarkConfig, BENCHMARK, self._choices.benchmark), list(tasks))
+            if tasks
+            else []
+        )
 
     def observed(self) -> dict[str, dict[str, Observed]]:
         """Return the figures by row and column; a column that the scale does not have is left out."""
@@ -99,24 +116,31 @@ class Trainings:
         ]
         return command_step(words, units)
 
-    def _benchmarks(self, training: Training) -> list[Step]:
-        """Return the steps that measure the trained policies, and the one before training."""
+    def _before(self, training: Training) -> list[Step]:
+        """Return the steps that measure the policy before training, or have it answer where policies are compared."""
+        found, out = [], self._measured(training, BEFORE, 0)
+        if judged := self._judged(training):
+            found.append(self._benchmark(self._material.policy, judged, out, [], "--answers-only"))
+        if measured := [name for name in training.benchmarks if name not in judged]:
+            found.append(self._benchmark(self._material.policy, measured, out, []))
+        return found
+
+    def _after(self, training: Training) -> list[Step]:
+        """Return the steps that measure the trained policies."""
         if not training.benchmarks:
             return []
-        found, measured = [], [name for name in training.benchmarks if name not in self._material.judged]
-        judged = [name for name in training.benchmarks if name in self._material.judged]
-        before = self._measured(training, BEFORE, 0)
-        if judged:
-            found.append(self._benchmark(self._material.policy, judged, before, [], "--answers-only"))
-        if measured:
-            found.append(self._benchmark(self._material.policy, measured, before, []))
-        baselines = [f"--{task}.baseline={before / 'answers' / f'{task}.jsonl'}" for task in judged]
+        answers = self._measured(training, BEFORE, 0) / "answers"
+        baselines = [f"--{task}.baseline={answers / f'{task}.jsonl'}" for task in self._judged(training)]
+        found = []
         for name in self._strategies:
             for seed in self._seeds:
                 policy = TrainingRun(run_folder(self._folder(training), name, seed)).policy
                 out = self._measured(training, name, seed)
                 found.append(self._benchmark(str(policy), training.benchmarks, out, baselines))
         return found
+
+    def _judged(self, training: Training) -> list[str]:
+        return [name for name in training.benchmarks if name in self._material.judged]
 
     def _benchmark(
         self, policy: str, tasks: Sequence[str], out: Path, more: Sequence[str], *flags: str

@@ -18,6 +18,9 @@ FIGURE = "figure2"
 POOL, TRAIN, BENCHMARK = (FOLDER / f"{name}.yaml" for name in ("pool", "train", "benchmark"))
 """Settings of the full scale, in the form of the commands that read them."""
 
+CLUSTER = FOLDER / "figure2.yaml"
+"""The same of ``speed``, for the paper's figure."""
+
 
 def experiment_names() -> list[str]:
     """Return the names, tables first."""

@@ -14,7 +14,7 @@ from rewardrouter.config.sandbox import SandboxConfig
 from rewardrouter.config.speed import SpeedConfig
 from rewardrouter.config.train import TrainConfig
 from rewardrouter.errors import ConfigError
-from rewardrouter.experiments.catalogue import BENCHMARK, TRAIN
+from rewardrouter.experiments.catalogue import BENCHMARK, CLUSTER, TRAIN
 
 _PLACES = (
     "policy.checkpoint=POLICY",
@@ -44,7 +44,7 @@ def check_settings(given: Mapping[str, Sequence[str]], scale: Scale) -> None:
             TrainConfig, TRAIN if full else None, [*_PLACES, *(() if full else _VERIFIED), *words]
         ),
         "benchmark": lambda words: load_config(BenchmarkConfig, BENCHMARK, words),
-        "speed": lambda words: load_config(SpeedConfig, None, words),
+        "speed": lambda words: load_config(SpeedConfig, CLUSTER if full else None, words),
         "sandbox": lambda words: load_config(SandboxConfig, None, words),
     }
     for command, words in given.items():

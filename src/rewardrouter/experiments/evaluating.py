@@ -18,6 +18,7 @@ from rewardrouter.config.experiment import SINGLES, ExperimentConfig, Experiment
 from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.errors import DataError
 from rewardrouter.experiments.material import Choices, Material, Split
+from rewardrouter.experiments.needs import Need
 from rewardrouter.experiments.observed import Floats, Observed, of_row
 from rewardrouter.experiments.routers import Variant, router_of
 from rewardrouter.experiments.steps import Step, Unit, command_step
@@ -35,6 +36,11 @@ class Evaluations:
     ) -> None:
         self._config, self._material, self._choices, self._seeds = config, material, choices, seeds
         self._table = cache(lambda file: load_verdicts(file, material.rms).table)
+
+    @property
+    def needs(self) -> list[Need]:
+        """Nothing beside what the steps make."""
+        return []
 
     def steps(self) -> list[Step]:
         """Return all steps, in order."""

@@ -13,6 +13,7 @@ from rewardrouter.experiments.aligning import Trainings
 from rewardrouter.experiments.catalogue import experiment_named, paper_numbers
 from rewardrouter.experiments.evaluating import Evaluations
 from rewardrouter.experiments.material import Choices, Material
+from rewardrouter.experiments.needs import Need
 from rewardrouter.experiments.observed import Observed
 from rewardrouter.experiments.replaying import Replays
 from rewardrouter.experiments.steps import RunCommand, Step
@@ -25,6 +26,10 @@ from rewardrouter.simulation.named import LEAST_REFERENCES
 
 class Measured(Protocol):
     """Runs of one command, and their figures."""
+
+    @property
+    def needs(self) -> list[Need]:
+        """What the user must have that no step makes."""
 
     def steps(self) -> list[Step]:
         """Return what must be done, in order."""
@@ -100,12 +105,27 @@ class Experiment:
             s.says.removeprefix(prepare).partition(" --out")[0] for s in steps if s.says.startswith(prepare)
         ]
         lines += [f"Data: {'; '.join(data)}"] if data else []
+        needs = self._measured.needs
+        lines += [f"Of yours: {', '.join(map(str, needs))}"] if needs else []
         lines.append(f"{count(len(steps), 'step')}, {done} of them done; {count(len(self._seeds), 'seed')}")
         return [*lines, *(f"{'done' if step.done else 'to do':<5}  {step.says}" for step in steps)]
 
     def run(self, command: RunCommand) -> None:
-        """Carry out what is not done; ``command`` runs one of the package's commands."""
+        """Carry out what is not done; ``command`` runs one of the package's commands.
+
+        Raises
+        ------
+        UserError
+            If something of the user's is missing; nothing is run then.
+        """
         steps = self.steps
+        missing = [need.name for need in self._measured.needs if not need.there]
+        if missing and not all(step.done for step in steps):
+            raise UserError(
+                f"{self.name}: its benchmarks need {', '.join(missing)}: fetch the files, or say where they are"
+                " (--benchmark.alpaca_eval.questions=FILE); set the variable, or name another"
+                " (--benchmark.judge.key_env=null for none)"
+            )
         for number, step in enumerate(steps, start=1):
             if not step.done:
                 log(f"[{number}/{len(steps)}] {step.says}")

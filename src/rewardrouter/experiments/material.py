@@ -73,6 +73,8 @@ class Material:
         What ``simulate`` is fitted to and streams.
     simulate
         Further words of ``simulate``: its policy.
+    streamed
+        Settings of every ``simulate``; those of an experiment come after them and win.
     policy_reads_fit
         Whether the replay's small policy first learns the texts that the router was fitted to.
     trainings
@@ -94,6 +96,7 @@ class Material:
     columns: Mapping[str, tuple[Split, ...]]
     replay: Split
     simulate: tuple[str, ...] = ()
+    streamed: tuple[str, ...] = ()
     policy_reads_fit: bool = False
     trainings: tuple[Training, ...] = ()
     benchmark: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ import numpy as np
 
 from rewardrouter.config.experiment import SINGLES, ExperimentConfig, ExperimentRow
 from rewardrouter.experiments.material import Choices, Material, Split, key_of, settings_words
+from rewardrouter.experiments.needs import Need
 from rewardrouter.experiments.observed import Observed, of_row
 from rewardrouter.experiments.routers import Variant, router_of
 from rewardrouter.experiments.steps import Step, Unit, command_step
@@ -37,12 +38,17 @@ class Replays:
         self, config: ExperimentConfig, material: Material, choices: Choices, seeds: Sequence[int]
     ) -> None:
         self._config, self._material, self._choices, self._seeds = config, material, choices, seeds
-        settings = (*config.settings.at(material.scale), *choices.simulate)
+        settings = (*material.streamed, *config.settings.at(material.scale), *choices.simulate)
         self._settings = {
             True: settings,
             False: tuple(one for one in settings if not one.startswith("policy.")),
         }
         """Of runs that train a policy, and of those that do not."""
+
+    @property
+    def needs(self) -> list[Need]:
+        """Nothing beside what the steps make."""
+        return []
 
     def steps(self) -> list[Step]:
         """Return all steps, in order."""

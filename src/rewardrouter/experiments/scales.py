@@ -169,6 +169,7 @@ def paper_scale(choices: Choices, full: FullScale) -> Material:
         columns=columns,
         replay=Split("replay", Source(fit), columns[full.stream][0].held_out),
         simulate=("--policy", full.policy),
+        streamed=("epochs=1",),  # as in the paper, though that is few batches
         trainings=tuple(trainings),
         benchmark=tuple(benchmark),
         policy=full.policy,

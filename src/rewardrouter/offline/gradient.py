@@ -155,8 +155,8 @@ def _new_model(
             blocks, source.vectors.select(rows), table.select(rows), config.features, config.seed
         )
         features, surrogates, size = inputs.features, inputs.surrogates, inputs.size
-    fusion = MlpFusion(size, config.fusion.width, config.fusion.dropout)
-    heads = Heads(config.fusion.width, len(table.rms), config.heads)
+    fusion = MlpFusion(size, config.fusion.length(blocks[0].size), config.fusion.dropout)
+    heads = Heads(fusion.width, len(table.rms), config.heads)
     return OfflineModel(features, surrogates, fusion, heads)
 
 

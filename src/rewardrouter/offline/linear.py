@@ -155,6 +155,6 @@ def _fit_body(
 ) -> tuple[OfflineModel, Tensor]:
     """Return the model with untrained heads, and the training pairs' h with cross-fitted surrogates."""
     inputs = fit_inputs(blocks, vectors, table, config.features, config.seed)
-    fusion = LinearFusion.fitted(inputs.rows, config.fusion.width)
+    fusion = LinearFusion.fitted(inputs.rows, config.fusion.length(blocks[0].size))
     heads = Heads(fusion.width, len(table.rms), config.heads)
     return OfflineModel(inputs.features, inputs.surrogates, fusion, heads).eval(), fusion(inputs.rows)

@@ -201,7 +201,7 @@ def _load_model(
         if config.fusion.kind == "linear":
             fusion = LinearFusion(size, state["fusion.components"].shape[1] + 1)
         else:
-            fusion = MlpFusion(size, config.fusion.width, config.fusion.dropout)
+            fusion = MlpFusion(size, config.fusion.length(blocks[0].size), config.fusion.dropout)
         model = OfflineModel(features, surrogates, fusion, Heads(fusion.width, n_arms, config.heads))
         model.load_state_dict(state)
     except (IndexError, KeyError, RuntimeError) as error:
