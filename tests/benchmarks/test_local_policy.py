@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
@@ -96,6 +98,24 @@ def test_an_adapter_is_loaded_on_its_base(tiny_llama: Path, tmp_path: Path) -> N
     question = [asked("a", "What is one?")]
     assert all_of(found, question) != all_of(plain, question)
     assert found.identity.endswith(f"on {plain.identity}")
+
+
+def test_an_adapters_small_update_is_not_rounded_away(tiny_llama: Path, tmp_path: Path) -> None:
+    base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.bfloat16)
+    adapted = get_peft_model(base, LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            weight.data.normal_(0.0, 1e-3, generator=generator)
+    adapted.save_pretrained(str(tmp_path / "adapter"))
+    model, _ = policy(tmp_path / "adapter", dtype="bf16")._model()
+    hidden = torch.randn(8, base.config.hidden_size, generator=generator).bfloat16()
+    for (name, found), (_, own) in zip(model.named_modules(), adapted.named_modules(), strict=True):
+        if name.endswith(("q_proj", "v_proj")):
+            merged = copy.deepcopy(own)
+            merged.merge()
+            assert torch.equal(found(hidden), own(hidden))
+            assert not torch.equal(merged(hidden), own(hidden))
 
 
 def test_identities_follow_the_weights(tiny_llama: Path, tiny_llama_without_template: Path) -> None:

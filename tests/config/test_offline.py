@@ -41,6 +41,8 @@ def test_the_full_preset_is_the_papers():
 
 def test_the_frozen_preset_is_solved():
     config = frozen_preset()
+    assert config.fusion.length(576) == 384
+    assert config.fusion.model_copy(update={"width": 7}).length(576) == 7
     assert config.freeze_encoder
     assert (config.fusion.kind, config.encoder.poolings) == ("linear", FROZEN_POOLINGS)
     assert config.features.statistics

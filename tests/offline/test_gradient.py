@@ -9,8 +9,9 @@ import pytest
 import torch
 from small_tables import routable, table_of, written_table
 from training_jobs import Job, frozen_job, full_job
+from transformers import AutoConfig
 
-from rewardrouter.config.offline import HeadConfig
+from rewardrouter.config.offline import FusionConfig, HeadConfig
 from rewardrouter.errors import ConfigError, DataError
 from rewardrouter.offline.encoder import PairEncoder
 from rewardrouter.offline.gradient import steps_of
@@ -26,6 +27,15 @@ def job(request: pytest.FixtureRequest) -> Job:
 
 def aside(job: Job) -> np.ndarray:
     return np.flatnonzero(holdout(job.table.groups, job.config.gradient.validation, job.config.seed))
+
+
+def test_h_is_as_long_as_the_encoders_states(tiny_qwen2):
+    job = full_job(tiny_qwen2).with_gradient(epochs=1)
+    config = job.config.model_copy(update={"fusion": FusionConfig()})
+    run = dataclasses.replace(job, config=config).run()
+    hidden = AutoConfig.from_pretrained(tiny_qwen2).hidden_size
+    assert run.fit.model.fusion.width == hidden
+    assert run.fit.model.fusion.linear.in_features == 2 * hidden  # [e + e' ; |e - e'|]
 
 
 def test_fusion_and_heads_learn_which_rm_to_trust():

@@ -177,7 +177,8 @@ def _load(
     except ImportError as error:
         raise MissingDependencyError("peft", "lora", f"the adapter {source}") from error
     try:
+        # Not merged: in bf16 most of a small update would be rounded away.
         adapted: Any = PeftModel.from_pretrained(loaded.model, str(folder))
-        return adapted.merge_and_unload(), loaded.tokenizer
+        return adapted.eval(), loaded.tokenizer
     except Exception as error:  # peft, safetensors and torch have no common error for files that do not fit
         raise CheckpointError(f"policy {source}: its adapter cannot be loaded: {one_line(error)}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,10 @@ NO_POLICY = "none"
 )
 @config_option()
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one per CPU core]"
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes.  [default: one per CPU core; one on a GPU]",
 )
 @click.option("--resume", is_flag=True, help="Go on with RUN; strategies and seeds may be added.")
 @no_cache_option
@@ -89,7 +91,7 @@ def simulate(
     from rewardrouter.simulation.named import asked_for
     from rewardrouter.simulation.replay import check_trained, collect_results, make_inputs
     from rewardrouter.simulation.run_folder import RunFolder, content_of
-    from rewardrouter.simulation.workers import run_units
+    from rewardrouter.simulation.workers import processes_for, run_units
 
     cache = EmbeddingCache(None if no_cache else default_folder())
     router = BayesianRouter.from_pretrained(folder, cache=cache, show_progress=True)
@@ -115,7 +117,7 @@ def simulate(
         per_unit = replay.epochs_for(len(loaded.table)) * replay.batches_per_epoch(len(loaded.table))
         try:
             with progress("batches", len(missing) * per_unit) as advance:
-                run_units(run, missing, workers or os.cpu_count() or 1, advance)
+                run_units(run, missing, workers or processes_for(replay.policy), advance)
         except KeyboardInterrupt:
             log("stopped; the same command with --resume goes on")
             raise

@@ -9,6 +9,7 @@ import concurrent.futures
 import concurrent.futures.process
 import functools
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING
@@ -17,12 +18,31 @@ from rewardrouter.errors import UserError
 from rewardrouter.processes import end_with_parent
 
 if TYPE_CHECKING:
+    from rewardrouter.config.policy import PolicyConfig
     from rewardrouter.simulation.replay import Units
     from rewardrouter.simulation.run_folder import RunFolder
 
 _POLL_SECONDS = 0.5
 
 _process: _Process | None = None
+
+
+def processes_for(policy: PolicyConfig | None) -> int:
+    """Return how many processes units run in where nobody says: as many as cores, but one alone on a GPU.
+
+    Every process loads the policy; on one device they would share its memory.
+
+    Raises
+    ------
+    CheckpointError
+        If this machine lacks the policy's device.
+    """
+    if policy is not None:
+        from rewardrouter.pretrained.loading import resolve_device
+
+        if resolve_device(policy.device).type != "cpu":
+            return 1
+    return os.cpu_count() or 1
 
 
 def run_units(
