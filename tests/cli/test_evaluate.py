@@ -152,6 +152,8 @@ class TestFigures:
         assert "no cost of calculator. Add a line: calculator: NUMBER" in refused(*words)
         costs.write_text("".join(f"{rm}: true\n" for rm in RMS), encoding="utf-8")
         assert "calculator: found true, expected a number" in refused(*words)
+        costs.write_text("".join(f"{rm}: 1e308\n" for rm in RMS), encoding="utf-8")
+        assert "calculator: found 1e+308, expected a value less than" in refused(*words)
         for lines in (["calculater: 1"], [*(f"{rm}: 1" for rm in RMS), "calculater: 1"]):
             costs.write_text("\n".join(lines) + "\n", encoding="utf-8")
             said = refused(*words)

@@ -74,6 +74,14 @@ def test_names_make_annotators():
         ("router+cascade@nan", "budget"),
         ("router+cascade:order=best", "order"),
         ("router+cascade:margin=false", "Did you mean margins"),
+        ("router+cascade@1.35:budget=2", "budget is given twice"),
+        ("router+cascade@1.35:order=gain,order=router", "order is given twice"),
+        ("router+cascade@true", "budget: found 'true', expected a number"),
+        ("router+cascade@0x2", "expected a number"),
+        ("router+cascade@", "expected a number"),
+        ("router+cascade@1.35:", "a setting is empty"),
+        ("router+cascade@1.35:order=gain,", "a setting is empty"),
+        ("router+cost@1:=3", "a setting is empty"),
     ],
 )
 def test_a_mistake_is_told_with_the_strategys_name(text, said):

@@ -15,5 +15,5 @@ def _no_truth(given: object) -> object:
     return given
 
 
-Cost: TypeAlias = Annotated[float, BeforeValidator(_no_truth), Field(ge=0, allow_inf_nan=False)]
-"""In a unit of the user's own."""
+Cost: TypeAlias = Annotated[float, BeforeValidator(_no_truth), Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""In a unit of the user's own; beyond the limit sums over pairs lose their digits."""

@@ -11,6 +11,9 @@ from rewardrouter.errors import ConfigError
 
 S = TypeVar("S", bound=StrictModel)
 
+_DECIMAL = re.compile(r"-?(\d+\.?\d*|\.\d+)(e-?\d+)?")
+"""A budget behind ``@``: YAML would read more as a number, such as ``true`` or ``0x2``. Its range is checked later."""
+
 
 def name_of(text: str) -> str:
     """Return the name alone: ``router+cascade`` of ``router+cascade@1.35:order=router``."""
@@ -25,11 +28,18 @@ def settings_of(cls: type[S], text: str) -> S:
     ConfigError
         If a setting is unknown or its value is not allowed.
     """
-    head, _, given = text.partition(":")
+    head, colon, given = text.partition(":")
     _, at, budget = head.partition("@")
-    values = [f"budget={budget}"] if at else []
+    parts = ([f"budget={budget}"] if at else []) + (given.split(",") if colon else [])
+    keys = [part.partition("=")[0].strip() for part in parts]
+    if "" in keys:
+        raise ConfigError(f"strategy {text}: a setting is empty; write NAME:key=value,key=value")
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ConfigError(f"strategy {text}: {twice[0]} is given twice; give it once")
+    if at and not _DECIMAL.fullmatch(budget):
+        raise ConfigError(f"strategy {text}: budget: found {budget!r}, expected a number such as 1.35")
     try:
-        return load_config(cls, None, [*values, *(part for part in given.split(",") if part)])
+        return load_config(cls, None, parts)
     except ConfigError as error:
         # Where it stands is said in front: it is no option of its own.
         said = re.sub(r" \((?:--\S+ on the )?command line\)$", "", str(error))

@@ -77,7 +77,7 @@ def strategy_of(text: str, arms: Sequence[str]) -> Strategy:
             lambda bench, seed: make_beyond(bench.pool, bench.scores, seed),
             learns=False,
         )
-    name, _, given = text.partition(":")
+    name, colon, given = text.partition(":")
     if name in LEARNING:
         settings_class, make = LEARNING[name]
         settings = settings_of(settings_class, text)
@@ -93,7 +93,7 @@ def strategy_of(text: str, arms: Sequence[str]) -> Strategy:
         raise ConfigError(
             f"strategy {name}: unknown.{did_you_mean(name, everything)} Known: {', '.join(everything)}"
         )
-    if given:
+    if colon:
         raise ConfigError(f"strategy {text}: {name} has no settings; leave out :{given}")
     routes = name.split("/")[0] not in _NOT_ROUTED
     return Strategy(name, lambda bench, seed: _fixed(bench, name, seed), routes=routes, learns=False)
