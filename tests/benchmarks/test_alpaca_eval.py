@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from benchmark_judges import answers_file, asking, completion, preferring, write_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewardrouter.benchmarks.alpaca_eval import AlpacaEval
+from rewardrouter.benchmarks.alpaca_eval import AlpacaEval, is_extreme_change
 from rewardrouter.benchmarks.answers import Answer
 from rewardrouter.benchmarks.calls import REJECTED, Call, Reply, read_chat
 from rewardrouter.config.benchmark import BenchmarkConfig
+from rewardrouter.config.loading import load_config
 from rewardrouter.errors import ConfigError, DataError
+from rewardrouter.experiments.catalogue import BENCHMARK
 
 COUNT = 40
 
@@ -144,6 +148,59 @@ def test_outputs_of_one_length_need_no_control(task: Callable[..., AlpacaEval]) 
     (score,) = task(9).score(same, asking(judge(lambda _: 0.7))).values()
     assert score.score == pytest.approx(70)
     assert score.notes == ["all outputs differ equally in length: the plain win rate"]
+
+
+def test_an_output_that_is_the_references_own_is_a_draw_and_not_judged(
+    task: Callable[..., AlpacaEval],
+) -> None:
+    given = {
+        name: Answer((f"reference {name}",)) if int(name) < 30 else one for name, one in answers().items()
+    }
+    seen: list[Call] = []
+    (score,) = task().score(given, asking(lambda call: read_chat(preferring(0.9)), seen)).values()
+    assert [call.id for call in seen] == [str(n) for n in range(30, COUNT)]
+    mine = [0.9 if policy_first(call) else 0.1 for call in seen]
+    assert score.more["win_rate"] == pytest.approx(100 * (30 * 0.5 + sum(mine)) / COUNT)
+    assert (score.scored, score.failures) == (COUNT, {})
+    assert score.notes[0] == "outputs that are the reference's own, draws without a judge: 30"
+    same = {str(n): Answer((f"reference {n}",)) for n in range(COUNT)}
+    (score,) = task().score(same, asking({})).values()
+    assert (score.score, score.interval) == (50, (50, 50))
+
+
+def test_the_interval_holds_the_score_where_the_penalty_takes_all(task: Callable[..., AlpacaEval]) -> None:
+    random = np.random.default_rng(12)
+    weights = random.beta(0.5, 0.3, 20).clip(0.01, 0.99)
+    given = {
+        str(n): Answer((f"policy {n}" + "!" * more,)) for n, more in enumerate(random.integers(0, 60, 20))
+    }
+    (score,) = task(20).score(given, asking(judge(lambda call: float(weights[int(call.id)])))).values()
+    assert score.score == pytest.approx(50)
+    low, high = score.interval or (0, 0)
+    assert (low, high) == pytest.approx((50, 100), abs=0.01)
+    assert re.fullmatch(
+        r"the penalty of the fit \(C=0.0001\) draws the score to 50.00; without it the interval is 66.\d\d to"
+        r" 100.00, and was widened to hold the score",
+        score.notes[-1],
+    )
+
+
+# The bounds that alpaca_eval's get_is_extreme_changes has for plain win rates, by hand.
+@pytest.mark.parametrize(
+    ("plain", "low", "high"),
+    [(50, 37.5, 62.5), (20, 10, 40), (80, 60, 90), (90, 67.5, 100), (40, 30, 55), (5, -5, 28.75)],
+)
+def test_changes_that_are_warned_of(plain: float, low: float, high: float) -> None:
+    assert not is_extreme_change(plain, low)
+    assert not is_extreme_change(plain, high)
+    assert is_extreme_change(plain, low - 0.01)
+    assert is_extreme_change(plain, high + 0.01)
+
+
+@pytest.mark.parametrize("shipped", [BENCHMARK, Path(__file__).parents[2] / "examples" / "benchmark.yaml"])
+def test_shipped_settings_control_lengths_as_alpaca_eval_2_does(shipped: Path) -> None:
+    alpaca = load_config(BenchmarkConfig, shipped).alpaca_eval
+    assert (alpaca.gamed, alpaca.glm) == ("df_gamed.csv", None), "v1, which is unset where the file is given"
 
 
 def test_a_given_baseline_takes_the_place_of_the_outputs(

@@ -77,7 +77,7 @@ def test_grades_have_their_mean_by_turn_and_category(make: Callable[..., MtBench
     assert score.score == pytest.approx(sum(sum(both) for both in ratings.values()) / 8)
     assert score.more == {"turn_1": pytest.approx(30.5 / 4), "turn_2": pytest.approx(18 / 4)}
     assert score.by_category["math"].score == pytest.approx(5.5)
-    assert (score.n, score.scored, score.failures, score.notes) == (4, 4, {}, [])
+    assert (score.n, score.scored, score.failures) == (4, 4, {})
 
 
 def test_garbage_is_counted_and_left_out_of_the_mean(make: Callable[..., MtBench]) -> None:
@@ -198,6 +198,8 @@ def test_references_may_come_from_a_file_of_fastchat(make: Callable[..., MtBench
     ]
     task = make(references=write_lines(tmp_path / "gpt-4.jsonl", rows))
     assert "gpt 82.1" in shown(task.calls(answers())[2])
+    (score,) = task.score(answers(), asking(lambda _: say("[[4]]"))).values()
+    assert score.notes == []
     with pytest.raises(DataError, match=r"no answer to 1 of 2 questions of mt_bench"):
         make(references=write_lines(tmp_path / "few.jsonl", rows[:1]))
 
@@ -208,6 +210,36 @@ def test_without_a_reference_the_judge_is_asked_in_general_and_it_is_said(tmp_pa
     task.load()
     (score,) = task.score(answers(), asking(lambda _: say("[[4]]"))).values()
     assert score.notes == ["2 of math, reasoning and coding judged without a reference"]
+
+
+def test_a_reference_that_lacks_a_turn_is_none(make: Callable[..., MtBench], tmp_path: Path) -> None:
+    """As the official questions 103, 108 and 110 have it."""
+    rows = [
+        {
+            "question_id": 81 + n,
+            "category": category,
+            "turns": [f"First {n}?", f"Second {n}?"],
+            "reference": [f"ref {n}.1", " " if n == 1 else f"ref {n}.2"],
+        }
+        for n, category in enumerate(CATEGORIES)
+    ]
+    task = make(questions=write_lines(tmp_path / "q.jsonl", rows))
+    calls = {call.id: shown(call) for call in task.calls(answers())}
+    assert all("eference" not in calls[f"82/{turn}/single"] for turn in (1, 2))
+    assert "### Reference answer:\nref 3.2\n" in calls["84/2/single"]
+    (score,) = task.score(answers(), asking(lambda _: say("[[4]]"))).values()
+    assert score.notes == [
+        "1 of math, reasoning and coding judged without a reference",
+        "references taken from beside the questions: 1; FastChat's own are in reference_answer/gpt-4.jsonl"
+        " (mt_bench.references)",
+    ]
+    blank = [
+        {"question_id": n, "choices": [{"index": 0, "turns": ["gpt", "" if n == 84 else "gpt"]}]}
+        for n in (82, 84)
+    ]
+    task = make(references=write_lines(tmp_path / "gpt-4.jsonl", blank))
+    calls = {call.id: shown(call) for call in task.calls(answers())}
+    assert ["eference" in calls[f"{n}/1/single"] for n in (82, 84)] == [True, False]
 
 
 def test_what_is_missing_is_said(make: Callable[..., MtBench], tmp_path: Path) -> None:
@@ -225,4 +257,5 @@ def test_the_real_questions(shared_data: Path) -> None:
     given = {question.id: Answer(("a", "b")) for question in task.questions}
     calls = task.calls(given)
     assert (len(task.questions), len(calls)) == (80, 160)
-    assert sum("eference" in shown(call) for call in calls) == 2 * 29  # one coding question has none
+    # Of 30, one in coding has no reference, and three in reasoning have none of their second turn.
+    assert sum("eference" in shown(call) for call in calls) == 2 * 26

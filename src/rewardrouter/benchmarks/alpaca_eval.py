@@ -2,9 +2,13 @@
 
 The judge sees both outputs, as models ``m`` and ``M``, and names the better in one token. Which of them is the
 policy's is drawn by a hash of seed and instruction; the preference is the probability of its letter among the two,
-from the log-probabilities of the five likeliest tokens (annotator ``weighted_alpaca_eval_gpt4_turbo``). The score is
-the length-controlled win rate (:mod:`rewardrouter.benchmarks.length_control`); the plain one stands beside it. The
-interval is a bootstrap over instructions, where alpaca_eval gives the standard error of the predictions.
+from the log-probabilities of the five likeliest tokens (annotator ``weighted_alpaca_eval_gpt4_turbo``). An output that
+is the reference's to the letter is a draw, of which the judge is not asked. The score is the length-controlled win rate
+(:mod:`rewardrouter.benchmarks.length_control`); the plain one stands beside it.
+
+The interval is a bootstrap over instructions, where alpaca_eval gives the standard error of the predictions. Its fits
+have no penalty: that draws towards 50, and would make the interval too narrow, in the worst case one point. Where it
+draws the score itself out of the interval, the interval is widened to hold it, and the notes say so.
 
 The native file is ``alpaca_eval.json``, or any model's outputs: rows with ``instruction``, ``output`` and ``dataset``.
 An instruction is known by its number in the file (or ``index``), which ``df_gamed.csv`` refers to.
@@ -31,9 +35,6 @@ from rewardrouter.config.benchmark import BenchmarkConfig, GlmName
 from rewardrouter.errors import ConfigError, DataError
 
 _LETTERS = ("m", "M")
-
-_EXTREME = 10.0
-"""Points between both win rates at which alpaca_eval warns."""
 
 
 class AlpacaEval:
@@ -85,11 +86,11 @@ class AlpacaEval:
         self._check_difficulty()
 
     def calls(self, answers: Answers) -> list[Call]:
-        """Return one request per answer."""
+        """Return one request per answer that is not the reference's own."""
         weighted = {"logprobs": True, "top_logprobs": 5} if self._settings.weighted else {}
         found = []
         for question in self.questions:
-            if question.id not in answers:
+            if question.id not in answers or self._is_draw(question, answers):
                 continue
             shown = [self._baseline[question.id].turns[0], answers[question.id].turns[0]]
             if self._policy_first(question):
@@ -120,12 +121,17 @@ class AlpacaEval:
                 preferences[name] = first
         flip = {question.id: not self._policy_first(question) for question in self.questions}
         preferences = {name: 1 - p if flip[name] else p for name, p in preferences.items()}
+        draws = [question.id for question in self.questions if self._is_draw(question, answers)]
+        preferences |= dict.fromkeys(draws, 0.5)
         plain = summary(
             "win rate, %",
             self.questions,
             {name: (100 * p, 1.0) for name, p in preferences.items()},
             Bootstrap(self._config.seed, self._config.resamples),
             failures=failures,
+            notes=[f"outputs that are the reference's own, draws without a judge: {len(draws)}"]
+            if draws
+            else [],
         )
         if not preferences:
             return {self.name: plain}
@@ -154,27 +160,35 @@ class AlpacaEval:
             ),
         }
         if not data.controls:
-            return plain.model_copy(
-                update={"more": more, "notes": ["all outputs differ equally in length: the plain win rate"]}
-            )
+            alike = "all outputs differ equally in length: the plain win rate"
+            return plain.model_copy(update={"more": more, "notes": [*plain.notes, alike]})
         fitted = data.fit()
-        notes = [f"categories hold plain win rates; length controlled by {self._glm}"]
-        if abs(100 * fitted.win_rate - more["win_rate"]) > _EXTREME:
+        score = 100 * fitted.win_rate
+        notes = [*plain.notes, f"categories hold plain win rates; length controlled by {self._glm}"]
+        if is_extreme_change(more["win_rate"], score):
             notes.append(
                 f"the plain win rate is {more['win_rate']:.2f}: the control of lengths may have failed"
             )
         bootstrap = Bootstrap(self._config.seed, self._config.resamples)
-        # Without the penalty, which draws towards 50 and would make the interval too narrow.
-        low, high = bootstrap.of(lambda counts: data.fit(counts, STRENGTHS[-1]).win_rate, len(judged))
+        low, high = bootstrap.of(lambda counts: 100 * data.fit(counts, STRENGTHS[-1]).win_rate, len(judged))
+        if not low <= score <= high:
+            notes.append(
+                f"the penalty of the fit (C={fitted.strength:.2g}) draws the score to {score:.2f}; without it the"
+                f" interval is {low:.2f} to {high:.2f}, and was widened to hold the score"
+            )
         return plain.model_copy(
             update={
                 "metric": "length-controlled win rate, %",
-                "score": 100 * fitted.win_rate,
-                "interval": (100 * low, 100 * high),
+                "score": score,
+                "interval": (min(low, score), max(high, score)),
                 "more": more,
                 "notes": notes,
             }
         )
+
+    def _is_draw(self, question: Question, answers: Answers) -> bool:
+        """Whether the policy's output is the reference's, to the letter."""
+        return answers[question.id].turns[0] == self._baseline[question.id].turns[0]
 
     def _preference_of_first(self, reply: Reply) -> float | str:
         """Return the probability that the first output is the better one, or the name of why there is none."""
@@ -211,6 +225,16 @@ class AlpacaEval:
                 f"alpaca_eval.gamed: holds no difficulty of instruction {missing[0]} and {len(missing) - 1} others;"
                 " give AlpacaEval's own questions, or alpaca_eval.glm=length_controlled_minimal"
             )
+
+
+def is_extreme_change(plain: float, controlled: float) -> bool:
+    """Tell whether the control of lengths changes a win rate, in percent, so much that alpaca_eval warns.
+
+    That is by more than 10 points, and by more than a quarter of what there is on that side: of ``plain`` downwards, of
+    ``100 - plain`` upwards.
+    """
+    down, up = max(plain / 4, 10.0), max((100.0 - plain) / 4, 10.0)
+    return controlled < plain - down or controlled > plain + up
 
 
 def _beside(questions: Sequence[Question], rows: Sequence[Mapping[str, Any]]) -> dict[str, Answer]:

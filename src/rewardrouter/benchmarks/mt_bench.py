@@ -3,13 +3,13 @@
 *Single grading*: the judge rates each turn from 1 to 10, ``[[rating]]``; the score is the mean. *Pairwise*: it compares
 each turn with a baseline's, ``[[A]]``, ``[[B]]`` or ``[[C]]``, in both orders; an answer wins if it wins in both, all
 else is a tie, which counts half. The judge sees the whole conversation where it looks at the second turn, and reference
-answers in mathematics, reasoning and coding, where there are some.
+answers in mathematics, reasoning and coding, where there are some, of both turns.
 
 Of several verdicts in one reply the last counts, as in all that we read of judges (FastChat takes the first, and A
 before B). A turn without a verdict, or without one in either order, is left out of the score.
 
-The native files are FastChat's ``question.jsonl`` (``question_id, category, turns``, and in later ones ``reference``)
-and ``reference_answer/gpt-4.jsonl``.
+The native files are FastChat's ``question.jsonl`` (``question_id, category, turns``, and in later ones ``reference``,
+which FastChat does not use, and which holds empty texts) and ``reference_answer/gpt-4.jsonl``, which it does.
 """
 
 from __future__ import annotations
@@ -104,6 +104,11 @@ class MtBench:
             for question in self.questions
         )
         notes = [f"{unguided} of math, reasoning and coding judged without a reference"] if unguided else []
+        if self._references and self._settings.references is None:
+            notes.append(
+                f"references taken from beside the questions: {len(self._references)}; FastChat's own are in"
+                " reference_answer/gpt-4.jsonl (mt_bench.references)"
+            )
         found = {}
         if self._settings.single:
             found[self.name] = self._graded(answers, replies, notes)
@@ -224,8 +229,10 @@ class MtBench:
     def _read_references(self) -> Answers:
         wanted = [question for question in self.questions if question.category in _WITH_REFERENCE]
         if self._settings.references is not None:
-            return read_answers(self._settings.references, self.name, wanted)
-        return {question.id: Answer(question.references) for question in wanted if question.references}
+            found = read_answers(self._settings.references, self.name, wanted)
+        else:
+            found = {question.id: Answer(question.references) for question in wanted if question.references}
+        return {name: answer for name, answer in found.items() if not answer.empty}
 
     def _question(self, number: int, row: Row) -> Question:
         turns, category = row.get("turns"), str(row.get("category") or "all")

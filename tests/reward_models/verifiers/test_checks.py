@@ -77,6 +77,13 @@ def test_every_text_is_its_own_answer(text: str) -> None:
     assert exact(text, {"answer": text})
 
 
+# Row 258 of GSM8K's test, shortened: math-verify takes what follows "answer ...:" for the answer.
+DOLLARS = (
+    "First multiply: $0.50/book * 8 books = $<<0.5*8=4.00>>4.00\n"
+    "Then add the fee to the answer from the previous step to find the total: $4.00 + $2.00 = $<<4+2=6.00>>6.00\n"
+    "#### 6"
+)
+
 MATH = [
     (r"\boxed{\frac12}", "0.5", True),
     ("The answer is 1/2", r"\frac{1}{2}", True),
@@ -86,6 +93,9 @@ MATH = [
     (r"\boxed{(x+1)^2}", "x^2+1", False),
     ("He makes $18 a day", "She sells 9 eggs.\n#### 18", True),
     ("He makes $26 a day", "She sells 9 eggs.\n#### 18", False),
+    (r"\boxed{6}", DOLLARS, True),
+    (r"\boxed{4}", DOLLARS, False),
+    (r"\boxed{6}", "so\n#### $6", True),
     (r"\boxed{0.0000001}", "1e-07", True),
     (r"\boxed{1,234}", "1234", True),
     ("no number", "3", False),

@@ -98,10 +98,10 @@ def final_answer(text: str) -> tuple[str, bool]:
 
 def _as_mathematics(answer: str) -> str:
     """Return a gold answer in an environment that math-verify reads as a whole."""
+    if "####" in answer:
+        answer = answer.rpartition("####")[2]  # first: a dollar in the solution is no mathematics
     if _MATHEMATICS.search(answer):
         return answer
-    if "####" in answer:
-        answer = answer.rpartition("####")[2]
     answer = answer.strip()
     with contextlib.suppress(InvalidOperation):
         answer = format(Decimal(answer), "f")  # 1e-07 would be read as a product with Euler's number
