@@ -199,7 +199,8 @@ class MtBenchSettings(StrictModel):
     """FastChat's ``question.jsonl``."""
 
     references: str | None = Field(default=None, min_length=1)
-    """FastChat's ``reference_answer/gpt-4.jsonl``; unset means ``reference`` beside the questions, where both turns have text."""
+    """FastChat's ``reference_answer/gpt-4.jsonl``; unset means ``reference`` beside the questions, where both turns
+    have text."""
 
     baseline: str | None = Field(default=None, min_length=1)
     """Answers of the policy that this one is compared with."""
