@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+
 import numpy as np
 import pytest
 from bayesian_regression import posterior
 from calibrated import KnownPairs, table_of
 from conforming import POOL
 from held_out_rows import held_out_of, signals_of
+from scipy.special import expit, logit
 from scripted_scorer import ScriptedScorer, outcomes_of
 
-from rewardrouter.annotators import BayesianRouterAnnotator, Outcome, StepContext
-from rewardrouter.annotators.observing import Observer
+from rewardrouter.annotators import Annotation, BayesianRouterAnnotator, Outcome, StepContext
+from rewardrouter.annotators.observations import Observation
+from rewardrouter.annotators.observing import Drawn, Observer
 from rewardrouter.calibration import HeldOut
 from rewardrouter.errors import ConfigError
-from rewardrouter.online.likelihood import FIRST_VARIANCE
+from rewardrouter.online.likelihood import FIRST_VARIANCE, Terms
+from rewardrouter.online.posterior import Scores
 from rewardrouter.pairs import digest
 from rewardrouter.reward_models import recorded_pool
 from rewardrouter.simulation.controls import KnownLabels
@@ -88,11 +94,90 @@ def test_gold_teaches_every_rm_its_own_correctness():
     contexts = ROUTER.contexts(TABLE.pairs[:50])
     level = (contexts @ ROUTER.prior_mean.T).mean(axis=1)
     for n, arm in enumerate(ROUTER.arms):
-        z = level + 2 * (behaviour[:, n] - behaviour.mean(axis=1))
-        expected = posterior(ROUTER.prior_mean[n], 0.02, FIRST_VARIANCE, contexts[divided], z[divided])
+        right = behaviour.sum(axis=1)[divided]
+        share = (
+            2 * right * (N - right) / (N * (N - 1))
+        )  # of couples; each is an observation of that precision
+        z = level[divided] + 2 * (behaviour[divided, n] - right / N) / share
+        rows = contexts[divided] * np.sqrt(share)[:, None]
+        expected = posterior(ROUTER.prior_mean[n], 0.02, FIRST_VARIANCE, rows, z * np.sqrt(share))
         np.testing.assert_allclose(ours.policy.posteriors.mean[n], expected.mean, atol=1e-9)
         np.testing.assert_allclose(ours.policy.posteriors.covariance(arm), expected.covariance, atol=1e-9)
     assert ours.policy.posteriors.counts.tolist() == [divided.sum()] * N
+
+
+GOLD_ARMS = [f"rm{n}" for n in range(9)]
+GOLD = Observer(["gold"], GOLD_ARMS, ROUTER, gold=KnownLabels(TABLE))
+
+
+def seen(patterns, silent=0):
+    """Return what gold says, per pair, of RMs that are right or not; ``silent`` more tie or fail."""
+    annotations = []
+    for pattern in patterns:
+        winners = [*("A" if right else "B" for right in pattern), *("tie", None, "tie")[:silent]]
+        said = tuple(
+            Verdict(f"rm{n}", winner, error=None if winner else "away") for n, winner in enumerate(winners)
+        )
+        annotations.append(Annotation("d", "p", "A", tuple(v.rm for v in said), "rm0", verdicts=said))
+    drawn = Drawn(("A",) * len(annotations), np.full(len(annotations), np.nan))
+    return GOLD.observe(drawn, TABLE.pairs[:1] * len(annotations), annotations)
+
+
+@pytest.mark.parametrize(("size", "base"), [(2, 0.7), (3, 0.5), (4, 0.7), (4, 0.9), (9, 0.8)])
+def test_gold_is_on_the_scale_of_the_prior_however_many_rms_and_however_many_right(size, base):
+    score = np.zeros(size)
+    score[:2] = 0.2, -0.2  # log odds of being right, less a common level: small, as Eq. 2 is linearised
+    likely = expit(logit(base) + score)
+    total, chance = np.zeros((size, size)), np.zeros(size)
+    patterns = list(itertools.product([True, False], repeat=size))
+    for pattern, found in zip(patterns, seen(patterns), strict=True):
+        assert len(found) == size * (0 < sum(pattern) < size)  # one on which all agree says nothing
+        if found:
+            own = np.where(pattern, likely, 1 - likely).prod()
+            total[sum(pattern)] += own * np.array([one.value for one in found])
+            chance[sum(pattern)] += own
+            assert len({one.precision for one in found}) == 1
+    for right in range(1, size):  # the exact mean, given how many are right
+        np.testing.assert_allclose(total[right] / chance[right], score, atol=0.02)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_gold_is_a_newton_step_of_the_likelihood_of_who_is_right_given_how_many_are(size):
+    patterns = np.array(list(itertools.product([0.0, 1.0], repeat=size)))
+    for pattern, found in zip(patterns[1:-1], seen(patterns[1:-1]), strict=True):
+        alike = patterns[patterns.sum(axis=1) == pattern.sum()]  # equally likely where RMs are equally strong
+        gradient, information = pattern - alike.mean(axis=0), np.cov(alike.T, bias=True)
+        value = [one.value for one in found]
+        np.testing.assert_allclose(value, np.linalg.pinv(information) @ gradient, atol=1e-9)
+        centring = np.eye(size) - 1 / size
+        np.testing.assert_allclose(information, found[0].precision / 2 * centring, atol=1e-12)
+
+
+def test_rms_that_tie_or_fail_are_not_counted():
+    assert seen([(True, False, True)], silent=2) == seen([(True, False, True)])
+    assert seen([(True,)], silent=2) == seen([(True, True)], silent=1) == [()]
+
+
+def test_what_waits_for_its_outcome_is_kept_to_the_last_bit():
+    for one in seen([(True, False, True, True)])[0]:
+        assert Observation.from_json(json.loads(json.dumps(one.as_json()))) == one
+
+
+@pytest.mark.parametrize("size", [2, 4, 9])
+def test_the_noise_of_gold_is_learnt_whatever_the_number_of_rms(size):
+    observed = [found for found in seen(np.random.default_rng(0).random((1500, size)) < 0.8) if found]
+    rows = np.repeat(np.arange(len(observed)), size)
+    arms = np.tile(np.arange(size), len(observed))
+    taken = [one for found in observed for one in found]
+    terms = Terms(
+        rows,
+        arms,
+        np.zeros_like(rows),
+        *(np.array([getattr(one, name) for one in taken]) for name in ("value", "weight", "precision")),
+    )
+    likelihood = Observer(["gold"], GOLD_ARMS, ROUTER, gold=KnownLabels(TABLE)).likelihood
+    likelihood.combine(Scores(np.zeros((len(observed), size)), np.zeros((len(observed), size))), terms)
+    assert likelihood.noise_variances[0] == pytest.approx(2.0, rel=0.1)
 
 
 def test_margins_teach_the_rm_that_answered_once_per_pair():

@@ -4,15 +4,19 @@
 kind      what is observed, z on the scale of the prior (:mod:`rewardrouter.online.likelihood`)
 ========  ============================================================================================
 margin    of the RM that answered: ``2 / D (P(right | margin, h) - expected)``, see ``annotators.margins``
-gold      on a rare pair whose right label is known: all RMs are asked, ``2 (right_n - mean right)`` of each
+gold      on a rare pair whose right label is known: all RMs are asked, ``2 / d (right_n - mean right)`` of each
 probe     on a rare pair: all RMs are asked, the same with the majority's label in place of the right one
 loss      the paper's reward r in [0, 1] (App. B), as ``2 / D r``, less a learnt offset
 ========  ============================================================================================
 
 Where two RMs disagree (with probability D), exactly one is right; with Eq. 2 linearised at equal strengths,
 ``sigmoid(s_n - s_m) = 1/2 + (s_n - s_m) / 4``, the difference of their P(right) is ``D (s_n - s_m) / 2``. On a pair
-that was seen to divide the RMs D is 1; one on which all agree says nothing of them. Every z but the loss's is
-centred between the RMs.
+that a RMs judged rightly and b wrongly, D is ``d = 2ab / (N (N - 1))``, the share of couples, of the N that answered,
+that it divides. One on which all agree says nothing of them. Every z but the loss's is centred between the RMs.
+
+For RMs that err independently, gold's z is one Newton step, from equal strengths, of the exact likelihood of who is
+right given that a are. Its information is that of noise of variance ``2 / d``, so d is its relative precision: where
+one RM stands against eight, z is large but counts little (``d z`` never exceeds 2).
 
 Pairs are drawn for gold and probes by seed, each by itself. A pair is likelier to be probed where the two best RMs are
 hard to tell apart, between 1/2 and 3/2 of the share; its weight is the share over that probability, so that probes
@@ -111,7 +115,7 @@ class Observer:
                 " or leave gold out"
             )
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
-        self.likelihood = Likelihood(self.kinds, free=["loss"])
+        self.likelihood = Likelihood(self.kinds, free=["loss"], compared=["gold", "probe"])
         self._arms, self._router, self._gold = tuple(arms), router, gold
         self._audit, self._probes, self._seed = audit, probes, seed
         self._margins = MarginModel(router.held_out)
@@ -191,6 +195,7 @@ class Observer:
             kinds=np.array([self.kinds.index(one.kind) for _, one in taken], np.int64),
             values=np.array([one.value for _, one in taken]),
             weights=np.array([one.weight for _, one in taken]),
+            precisions=np.array([one.precision for _, one in taken]),
         )
         claims = self._claims(settled, taken)
         combined = self.likelihood.combine(sampler.scores(settled.contexts), terms)
@@ -256,8 +261,9 @@ class Observer:
         total, weight = np.zeros(len(settled.decisions)), np.zeros(len(settled.decisions))
         for row, one in taken:
             if one.rm == settled.decisions[row].rm:
-                total[row] += one.claim * one.weight / noise[one.kind]
-                weight[row] += one.weight / noise[one.kind]
+                counted = one.weight * one.precision / noise[one.kind]
+                total[row] += one.claim * counted
+                weight[row] += counted
         return np.where(weight > 0, total / np.maximum(weight, np.finfo(np.float64).tiny), np.nan)
 
 
@@ -268,8 +274,12 @@ def _compared(
     right = {rm: float(verdict.label == label) for rm, verdict in sorted(verdicts.items())}
     if len(set(right.values())) < 2:
         return []
-    mean = sum(right.values()) / len(right)
-    return [Observation(kind, rm, 2.0 * (value - mean), value, weight) for rm, value in right.items()]
+    n, mean = len(right), sum(right.values()) / len(right)
+    divided = 2.0 * mean * (1.0 - mean) * n / (n - 1)
+    return [
+        Observation(kind, rm, 2.0 * (value - mean) / divided, value, weight, divided)
+        for rm, value in right.items()
+    ]
 
 
 def _majority(verdicts: Mapping[str, Verdict]) -> Label | None:

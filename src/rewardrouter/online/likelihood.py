@@ -1,18 +1,23 @@
 """Several kinds of observation of one score, as terms of one Gaussian likelihood.
 
-An observation of kind k says ``level + z = h' w_n + eps``, ``eps ~ N(0, noise_variance_k / weight)``, on the scale of
-the prior ``h' E_bt``: differences between arms are log odds (paper Eq. 2). What a kind is worth is learnt. Before any,
-its noise variance is :data:`FIRST_VARIANCE`; afterwards the mean of an inverse-gamma posterior,
+An observation of kind k says ``level + z = h' w_n + eps``, ``eps ~ N(0, noise_variance_k / precision)``, on the scale
+of the prior ``h' E_bt``: differences between arms are log odds (paper Eq. 2). It stands for ``weight`` such
+observations, itself and those that were not drawn. What a kind is worth is learnt. Before any, its noise variance is
+:data:`FIRST_VARIANCE`; afterwards the mean of an inverse-gamma posterior, p for precision,
 
-    noise_variance_k = (FIRST * WORTH + sum_i (residual_i^2 - h' covariance h)) / (WORTH + n)
+    noise_variance_k = (FIRST * WORTH + sum_i weight_i p_i (residual_i^2 - h' covariance h)) / (WORTH + sum_i weight_i)
 
-with residuals against the posterior predictive before the update. A prior that is wrong makes residuals large and
-all kinds look noisier than they are; within :data:`LIMITS` of the first value they are kept.
+with residuals against the posterior predictive before the update. A weight is in both sums: in one alone the noise
+would grow with the weights and cancel them. A precision is of the noise, so it is in the first only. A prior that is
+wrong makes residuals large and all kinds look noisier than they are; within :data:`LIMITS` of the first value they
+are kept.
 
 z is a deviation from the pair's level: Eq. 2 knows differences between arms alone, so the level is put at the mean of
-``h' mean_n`` over the arms as it is believed, and no observation moves it. A kind that is not centred between the arms
-has an ``offset`` besides, the running mean of its residuals, which is taken off: without it, whatever was picked would
-be rewarded for the height of its reward.
+``h' mean_n`` over the arms as it is believed, and no observation moves it. Kinds that are ``compared`` are deviations
+from the mean of the K arms that they are about: that is their level, and their residuals, which add up to 0, have
+K - 1 degrees of freedom, so that squares are raised by K / (K - 1). A kind that is not centred between the arms has an
+``offset`` besides, the running mean of its residuals, which is taken off: without it, whatever was picked would be
+rewarded for the height of its reward.
 
 The posterior of :mod:`rewardrouter.online.posterior` has one noise variance. A row scaled by ``sqrt(precision_i
 noise_variance)``, context and reward alike, is exactly an observation of precision ``precision_i``; and terms about
@@ -40,16 +45,22 @@ WORTH = 16.0
 LIMITS = (1 / 64, 4.0)
 """Least and most of a noise variance, as multiples of :data:`FIRST_VARIANCE`."""
 
+_TINY = np.finfo(np.float64).tiny
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Terms:
-    """K observations: ``rows`` of their contexts, ``arms`` and ``kinds``, ``int [K]``; ``values`` z and ``weights``."""
+    """K observations: ``rows`` of their contexts, ``arms``, ``kinds``, ``int [K]``; ``values`` z.
+
+    ``weights`` are how many observations each stands for, ``precisions`` those of its noise, relative to its kind's.
+    """
 
     rows: Indices
     arms: Indices
     kinds: Indices
     values: Floats
     weights: Floats
+    precisions: Floats
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,10 +82,13 @@ class Likelihood:
         Their names.
     free
         Those of them that have an offset.
+    compared
+        Those of them whose terms on one row are deviations from their own mean.
     """
 
-    def __init__(self, kinds: Sequence[str], free: Sequence[str] = ()) -> None:
+    def __init__(self, kinds: Sequence[str], free: Sequence[str] = (), compared: Sequence[str] = ()) -> None:
         self.kinds = tuple(kinds)
+        self._compared = np.array([kind in compared for kind in kinds], np.bool_)
         self._free = np.array([kind in free for kind in kinds], np.bool_)
         self._excess = np.zeros(len(kinds))
         self._counts = np.zeros(len(kinds))
@@ -91,7 +105,7 @@ class Likelihood:
     @property
     def offsets(self) -> Floats:
         """Of every kind now, ``float64 [kinds]``; 0 for those that are centred."""
-        return np.where(self._free, self._residuals / np.maximum(self._counts, 1.0), 0.0)
+        return np.where(self._free, self._residuals / np.maximum(self._counts, _TINY), 0.0)
 
     def combine(self, scores: Scores, terms: Terms) -> Combined:
         """Return the terms of one batch as one observation per row and arm; then learn the noise from them.
@@ -104,18 +118,21 @@ class Likelihood:
             Of the batch. Those whose value is not finite are left out.
         """
         known = np.flatnonzero(np.isfinite(terms.values))
-        rows, arms, kinds, weights = (
-            given[known] for given in (terms.rows, terms.arms, terms.kinds, terms.weights)
+        rows, arms, kinds, weights, relative = (
+            given[known] for given in (terms.rows, terms.arms, terms.kinds, terms.weights, terms.precisions)
         )
-        level = scores.mean.mean(axis=1)[rows]
-        residuals = terms.values[known] + level - scores.mean[rows, arms]
-        counts = np.bincount(kinds, minlength=len(self.kinds))
-        precisions = weights / self.noise_variances[kinds]
-        self._counts += counts
-        self._residuals += np.bincount(kinds, residuals, len(self.kinds))
+        believed, compared = scores.mean[rows, arms], self._compared[kinds]
+        _, group = np.unique(rows * len(self.kinds) + kinds, return_inverse=True)
+        size = np.bincount(group)[group]
+        level = np.where(compared, np.bincount(group, believed)[group] / size, scores.mean.mean(axis=1)[rows])
+        residuals = terms.values[known] + level - believed
+        precisions = weights * relative / self.noise_variances[kinds]
+        self._counts += np.bincount(kinds, weights, len(self.kinds))
+        self._residuals += np.bincount(kinds, weights * residuals, len(self.kinds))
         offsets = self.offsets[kinds]
-        excess = weights * ((residuals - offsets) ** 2 - scores.variance[rows, arms])
-        self._excess += np.bincount(kinds, excess, len(self.kinds))
+        raised = np.where(compared, size / np.maximum(size - 1, 1), 1.0)
+        excess = raised * (residuals - offsets) ** 2 - scores.variance[rows, arms]
+        self._excess += np.bincount(kinds, weights * relative * excess, len(self.kinds))
         n_arms = scores.mean.shape[1]
         places, place_of = np.unique(rows * n_arms + arms, return_inverse=True)
         precision = np.bincount(place_of, precisions, len(places)).astype(np.float64)
