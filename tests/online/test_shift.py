@@ -74,16 +74,40 @@ def clustered(rng, n_groups):
     return centres[groups] + 0.01 * rng.standard_normal((len(groups), D)), groups
 
 
-def test_contexts_that_belong_together_do_not_make_it_fire_in_vain():
-    """60 runs, twice past the same contexts; at a level of 10 %, 6 false alarms are allowed for."""
-    rng = np.random.default_rng(9)
-    fired, fired_as_if_alone = 0, 0
+def test_read_by_groups_contexts_that_belong_together_do_not_make_it_fire_in_vain():
+    """60 runs of one context of each group; at 10 %, 6 false alarms are allowed for, 12 have a chance of 2 %."""
+    rng, fired = np.random.default_rng(11), 0
     for seed in range(60):
         contexts, groups = clustered(rng, 100)
-        stream = np.concatenate([clustered(rng, 100)[0]] * 2)
+        reference = ContextReference.of(contexts, None, groups).by_groups()
+        stream, of = clustered(rng, 100)
+        _, firsts = np.unique(of, return_index=True)
+        fired += watched(reference, stream[firsts], seed, level=0.1).fired
+    assert fired < 12
+
+
+def test_read_by_groups_a_reference_holds_one_of_each():
+    contexts = np.random.default_rng(12).standard_normal((6, D))
+    reference = ContextReference.of(contexts, None, list("aabbcc"))
+    assert (reference.group_counts.sum(axis=1) == 3).all()
+    assert (reference.group_counts <= reference.counts).all()
+    assert reference.by_groups().weight == 1.0
+    alone = ContextReference.of(contexts)
+    np.testing.assert_array_equal(alone.group_counts, alone.counts)
+    others = [ContextReference.of(contexts, None, list("aabbcc"), seed=seed) for seed in range(8)]
+    assert any((one.group_counts != reference.group_counts).any() for one in others)
+
+
+def test_read_by_pairs_contexts_that_belong_together_do_not_make_it_fire_in_vain():
+    """40 runs; at a level of 10 %, 4 false alarms are allowed for."""
+    rng = np.random.default_rng(9)
+    fired, fired_as_if_alone = 0, 0
+    for seed in range(40):
+        contexts, groups = clustered(rng, 100)
+        stream, _ = clustered(rng, 100)
         fired += watched(ContextReference.of(contexts, None, groups), stream, seed, level=0.1).fired
         fired_as_if_alone += watched(ContextReference.of(contexts), stream, seed, level=0.1).fired
-    assert fired <= 6 < fired_as_if_alone
+    assert fired <= 4 < fired_as_if_alone
 
 
 def test_a_context_weighs_one_over_the_size_of_the_group_that_it_is_likely_in():
@@ -124,6 +148,15 @@ def test_a_reference_has_no_more_directions_than_needed():
     np.testing.assert_array_equal(back.directions, thin.directions)
     with pytest.raises(CheckpointError):
         ContextReference.from_state(thin.state(), 4)
+
+
+def test_how_contexts_are_cut_into_batches_does_not_matter():
+    rng = np.random.default_rng(13)
+    reference, stream = ContextReference.of(skewed(rng, 100)), skewed(rng, 70)
+    whole = watched(reference, stream, size=70)
+    for size in (1, 9):
+        cut = watched(reference, stream, size=size)
+        assert (cut.log_evidence, cut.most) == pytest.approx((whole.log_evidence, whole.most), rel=1e-12)
 
 
 def test_resumed_is_uninterrupted_and_a_shuffled_batch_of_one_is_itself():

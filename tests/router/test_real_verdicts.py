@@ -56,5 +56,5 @@ def test_pairs_like_those_of_the_fit_are_no_shift(router, shared_data):
     for seed in range(4):
         watch = ShiftWatch(router.reference)
         for rows in np.array_split(np.random.default_rng(seed).permutation(len(other)), 8):
-            watch.see([other.pairs[row] for row in rows], contexts[rows])
+            watch.see([other.pairs[row] for row in rows], contexts[rows], str(rows[0]))
         assert not watch.evidence.fired

@@ -75,11 +75,11 @@ def test_the_evidence_of_a_shift_is_told_where_the_router_knows_its_fitting_pair
     class Remembering(ScriptedScorer):
         reference = ContextReference.of(np.random.default_rng(0).standard_normal((300, 5)) - 20.0)
 
-    table = table_of()
+    table = table_of(72)
     annotator = OfflineStart(recorded_pool(table), Remembering(ROUTED_ARMS, 5))
     monitor = Monitor(annotator, None)
     for step in range(6):
-        annotator.annotate(table.pairs, StepContext(f"step-{step}", step))
+        annotator.annotate(table.pairs[12 * step : 12 * step + 12], StepContext(f"step-{step}", step))
         told = monitor.metrics([])
         assert told["shift_evidence"] == annotator.watch.evidence.evidence
     assert told["shift_evidence"] > 2

@@ -35,7 +35,7 @@ class BayesianRouterAnnotator(RoutedAnnotator):
         prior returns (:mod:`rewardrouter.online.posterior`); 1 forgets nothing.
     widen_on_shift
         The prior's variance is multiplied by this once the test of :mod:`rewardrouter.online.shift` says that pairs
-        have left those of the fit, and all rewards are kept; 1 leaves the prior alone.
+        have left those of the fit, from the next batch on, and all rewards are kept; 1 leaves the prior alone.
     reward
         What is learnt from; ``None`` takes the paper's (App. B).
     observer
@@ -89,10 +89,10 @@ class BayesianRouterAnnotator(RoutedAnnotator):
         self._posteriors, self._widen_on_shift = policy.posteriors, widen_on_shift
 
     def annotate(self, pairs: Sequence[PreferencePair], step: StepContext) -> list[Annotation]:
-        """Return the labels of the chosen RMs; then the prior is widened where the test has fired."""
-        annotations = super().annotate(pairs, step)
-        posteriors = self._posteriors
-        is_wide = posteriors.prior_variance > posteriors.given_variance
-        if self._widen_on_shift > 1 and not is_wide and self.watch is not None and self.watch.evidence.fired:
-            posteriors.widen(self._widen_on_shift)
-        return annotations
+        """Return the labels of the chosen RMs; the prior is widened first where the test fired in a batch before."""
+        if pairs and self._widen_on_shift > 1 and self.watch is not None:
+            is_wide = self._posteriors.prior_variance > self._posteriors.given_variance
+            # Not within a batch: how that is cut into calls would decide its labels.
+            if not is_wide and self.watch.fired_before(step.batch_id):
+                self._posteriors.widen(self._widen_on_shift)
+        return super().annotate(pairs, step)

@@ -163,7 +163,7 @@ class RoutedAnnotator:
         self._remember(choice.taught(annotations), choice.contexts, compared, observed, step)
         self._last_contexts = contexts
         if self._watch is not None:
-            self._watch.see(pairs, contexts)
+            self._watch.see(pairs, contexts, step.batch_id)
         return annotations
 
     def observe(self, outcomes: Mapping[DecisionId, Outcome]) -> None:

@@ -8,16 +8,24 @@ p-values; Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World, 2005
     1 + bet (2 u - 1),    bet in +-1/4, +-1/2, +-3/4
 
 keeps his capital on average whatever he does; along a direction in which contexts move it grows. The evidence is the
-mean capital of all bettors: one per direction and bet, and again after every batch t, with ``1 / (t (t + 1))`` of the
-money, as the contexts may begin to move at any time. It is a martingale that starts at 1: by Ville's inequality it
-ever reaches ``1 / level`` with probability at most ``level``, however often one looks. The bets weigh ``u`` about
-1/2 and nothing else, so a spread that differs does not count, only a location.
+mean capital of all bettors: one per direction and bet, and again after every BLOCK contexts, the t-th time with
+``1 / (t (t + 1))`` of the money, as the contexts may begin to move at any time. It is a martingale that starts at 1:
+by Ville's inequality it ever reaches ``1 / level`` with probability at most ``level``, however often one looks. It
+depends on the contexts and their order alone, not on how they were cut into batches. The bets weigh ``u`` about 1/2
+and nothing else, so a spread that differs does not count, only a location.
 
-Contexts that belong together (pairs of one problem) are no independent witnesses. Of those in one batch, give one;
-those of different batches are taken to come together as often as the reference's do. Its *weight* w is 1 over the size
-of the group that a random one of its contexts belongs to, and every stake enters as ``(1 + bet (2 u - 1))^w``. If all
-of a group were the same witness, their stakes would multiply to one; by Jensen the evidence is then still no more
-than 1 on average.
+Contexts that belong together (pairs of one problem) are no independent witnesses: many that are nearly the same make
+bettors rich by chance. There are two ways to read such a stream, and a reference keeps what both need:
+
+* *by groups*: one context of each group, the first that ever comes, against one of each group of the reference, drawn
+  at random. That is exact, as long as groups come in an order that has nothing to do with them. But where pairs are
+  shuffled, large groups come first, and those may be other problems.
+* *by pairs*: each context once, against all of the reference. Its *weight* w is 1 over the size of the group that a
+  random one of its contexts belongs to, and every stake enters as ``(1 + bet (2 u - 1))^w``. If all of a group were
+  the same witness, their stakes would multiply to one; by Jensen the evidence is then still no more than 1 on
+  average. That holds where groups are as large as the reference's.
+
+:mod:`rewardrouter.annotators.watching` does both and believes the lesser evidence, so that one of them need be right.
 """
 
 from __future__ import annotations
@@ -34,6 +42,9 @@ from rewardrouter.state import State, generator_state, restored_generator
 DIRECTIONS = 32
 """K, the most directions; those in which the reference varies most."""
 
+BLOCK = 16
+"""Contexts after which new bettors begin."""
+
 BINS = 64
 """Ranks are told apart no finer than this: then counts stand for all contexts of the past."""
 
@@ -48,17 +59,28 @@ class ContextReference:
     """What the fitting pairs' contexts looked like.
 
     ``directions`` is ``float64 [d, K]``; ``edges``, ``float64 [K, BINS - 1]``, cut each into bins, and ``counts``,
-    ``int64 [K, BINS]``, says how many contexts lay in which. ``weight`` in (0, 1] is what one context counts.
+    ``int64 [K, BINS]``, says how many contexts lay in which, ``group_counts`` how many of one context of each group.
+    ``weight`` in (0, 1] is what one context counts.
     """
 
     directions: Floats
     edges: Floats
     counts: Indices
+    group_counts: Indices
     weight: float
+
+    def by_groups(self) -> ContextReference:
+        """Return the reference to read a stream against by groups; this one is for reading it by pairs."""
+        return dataclasses.replace(self, counts=self.group_counts, weight=1.0)
 
     def state(self) -> State:
         """Return the reference as it is."""
-        arrays = {"directions": self.directions, "edges": self.edges, "counts": self.counts}
+        arrays = {
+            "directions": self.directions,
+            "edges": self.edges,
+            "counts": self.counts,
+            "group_counts": self.group_counts,
+        }
         return State(arrays, {"weight": self.weight})
 
     @classmethod
@@ -75,7 +97,11 @@ class ContextReference:
         counts, weight = state.array("counts", (k, BINS), np.int64), state.value("weight", float)
         if not 0 < weight <= 1:
             raise CheckpointError(f"contexts: a weight of {weight}, which is not above 0 and at most 1")
-        return cls(directions, state.floats("edges", k, BINS - 1), counts, weight)
+        edges, group_counts = (
+            state.floats("edges", k, BINS - 1),
+            state.array("group_counts", (k, BINS), np.int64),
+        )
+        return cls(directions, edges, counts, group_counts, weight)
 
     @classmethod
     def of(
@@ -83,6 +109,8 @@ class ContextReference:
         contexts: npt.ArrayLike,
         blind: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
+        *,
+        seed: int = 0,
     ) -> ContextReference | None:
         """Return the reference of contexts; ``None`` where they do not vary.
 
@@ -95,6 +123,8 @@ class ContextReference:
             as the reference is what was fitted to.
         groups
             ``[P]``: contexts of one group belong together; by default none does.
+        seed
+            Of which one stands for its group.
         """
         given = np.asarray(contexts, np.float64)
         checked = as_contexts(given, given.shape[-1])
@@ -113,9 +143,12 @@ class ContextReference:
             return None
         seen = checked @ directions
         edges = np.quantile(seen, np.arange(1, BINS) / BINS, axis=0).T.copy()
-        _, sizes = np.unique(np.arange(len(seen)) if groups is None else groups, return_counts=True)
+        bins = np.stack([np.searchsorted(own, x, side="right") for own, x in zip(edges, seen.T, strict=True)])
+        order = np.random.default_rng(seed).permutation(len(seen))
+        own = np.arange(len(seen)) if groups is None else np.asarray(groups)
+        _, firsts, sizes = np.unique(own[order], return_index=True, return_counts=True)
         weight = len(seen) / float(np.square(sizes).sum())
-        return cls(directions, edges, _counts(_bins(seen, edges)), weight)
+        return cls(directions, edges, _counts(bins), _counts(bins[:, order[firsts]]), weight)
 
 
 class ShiftTest:
@@ -127,6 +160,8 @@ class ShiftTest:
         Natural logarithm of the evidence now.
     most
         Of the evidence at its highest so far: ``exp(-most)`` is a p-value that may be looked at at any time.
+    seen
+        How many contexts it was given.
 
     Raises
     ------
@@ -141,7 +176,7 @@ class ShiftTest:
         self._generator = np.random.Generator(np.random.PCG64(seed))
         self._counts = reference.counts.copy()
         self._capital = np.full((len(reference.counts), len(_BETS)), -np.inf)
-        self._batches = 0
+        self.seen = 0
         self.log_evidence = self.most = 0.0
 
     @property
@@ -155,33 +190,35 @@ class ShiftTest:
         return self.most >= self.threshold
 
     def add(self, contexts: npt.ArrayLike) -> float:
-        """Take in one batch of contexts ``[B, d]`` and return ``log_evidence``; an empty one changes nothing."""
-        checked = as_contexts(contexts, len(self._reference.directions))
-        if not len(checked):
-            return self.log_evidence
-        self._batches += 1
-        t = self._batches
-        self._capital = np.logaddexp(self._capital, -np.log(t * (t + 1.0)))
-        rows = np.arange(len(self._counts))
-        for bins in _bins(checked @ self._reference.directions, self._reference.edges):
-            below = (self._counts * (np.arange(BINS) < bins[:, None])).sum(axis=1)
-            here = self._counts[rows, bins] + 1
-            ranks = (below + self._generator.random(len(rows)) * here) / (self._counts.sum(axis=1) + 1)
-            self._capital += self._reference.weight * np.log1p(_BETS * (2.0 * ranks[:, None] - 1.0))
-            self._counts[rows, bins] += 1
-        kept = -np.log(t + 1.0)  # the money of bettors who have not begun
+        """Take in contexts ``[B, d]``, none of which was there before, and return ``log_evidence``."""
+        for context in as_contexts(contexts, len(self._reference.directions)):
+            self._take(context)
+        return self.log_evidence
+
+    def _take(self, context: Floats) -> None:
+        t, within = divmod(self.seen, BLOCK)
+        if not within:
+            self._capital = np.logaddexp(self._capital, -np.log((t + 1.0) * (t + 2.0)))
+        self.seen += 1
+        bins = (self._reference.edges <= (context @ self._reference.directions)[:, None]).sum(axis=1)
+        rows = np.arange(len(bins))
+        below = (self._counts * (np.arange(BINS) < bins[:, None])).sum(axis=1)
+        here = self._counts[rows, bins] + 1
+        ranks = (below + self._generator.random(len(rows)) * here) / (self._counts[0].sum() + 1)
+        self._capital += self._reference.weight * np.log1p(_BETS * (2.0 * ranks[:, None] - 1.0))
+        self._counts[rows, bins] += 1
+        kept = -np.log(t + 2.0)  # the money of bettors who have not begun
         placed = np.logaddexp.reduce(self._capital, axis=None) - np.log(self._capital.size)
         self.log_evidence = float(np.logaddexp(placed, kept))
         self.most = max(self.most, self.log_evidence)
-        return self.log_evidence
 
     def state_dict(self) -> State:
         """Return all that changes while it looks."""
         arrays = {"counts": self._counts.copy()}
-        if self._batches:
+        if self.seen:
             arrays["capital"] = self._capital.copy()
         metadata = {
-            "batches": self._batches,
+            "seen": self.seen,
             "most": self.most,
             "log_evidence": self.log_evidence,
             "generator": generator_state(self._generator),
@@ -197,23 +234,19 @@ class ShiftTest:
             If it is broken, or of another reference; nothing is changed then.
         """
         counts = state.array("counts", self._counts.shape, np.int64)
-        batches = state.value("batches", int)
-        if batches and (counts < self._reference.counts).any():
+        seen = state.value("seen", int)
+        added = counts - self._reference.counts
+        if (added < 0).any() or (added.sum(axis=1) != seen).any():
             raise CheckpointError("state: of a test against other fitting pairs; give the same router")
         capital = (
-            state.floats("capital", *self._capital.shape) if batches else np.full_like(self._capital, -np.inf)
+            state.floats("capital", *self._capital.shape) if seen else np.full_like(self._capital, -np.inf)
         )
         most, log_evidence = state.value("most", float), state.value("log_evidence", float)
         self._generator = restored_generator(state.value("generator", dict))
-        self._counts, self._batches, self._capital = counts, batches, capital
+        self._counts, self._capital, self.seen = counts, capital, seen
         self.most, self.log_evidence = most, log_evidence
 
 
-def _bins(seen: Floats, edges: Floats) -> Indices:
-    """Return the bin ``int64 [B, K]`` of values ``[B, K]`` along every direction."""
-    found = [np.searchsorted(own, column, side="right") for own, column in zip(edges, seen.T, strict=True)]
-    return np.stack(found, axis=1).astype(np.int64)
-
-
 def _counts(bins: Indices) -> Indices:
-    return np.stack([np.bincount(column, minlength=BINS) for column in bins.T]).astype(np.int64)
+    """Return how many of the bins ``[K, B]`` are which, ``int64 [K, BINS]``."""
+    return np.stack([np.bincount(along, minlength=BINS) for along in bins]).astype(np.int64)

@@ -7,7 +7,8 @@ router was fitted to the fitting pairs and sees them with other eyes. So
   depends on labels in nothing;
 * after a training by gradient steps the reference are the pairs of its validation split alone.
 
-All pairs are taken, as a stream brings them: one of each group, pairs of one problem, would be another mixture.
+All pairs are taken, as a stream brings them; which are of one group, pairs of one problem, is kept with them, as the
+test also looks at one pair of each.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class _Routed(Collector):
                 "rewardrouter_shift",
                 evidence=("Evidence that pairs have left those of the fit: a power of ten.", shift.evidence),
                 fired=("1 once the evidence has ever reached its threshold.", shift.fired),
-                fired_at_pair=("Pairs labelled when it did; 0 before.", shift.fired_at or 0),
+                fired_at_pair=("The number of the pair at which it did; 0 before.", shift.fired_at or 0),
             )
         refused = CounterMetricFamily(
             "rewardrouter_refused", "Requests turned away at the door.", labels=["status"]

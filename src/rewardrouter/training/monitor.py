@@ -11,8 +11,8 @@ Names of the numbers, by their part before the slash:
   while agreement with other RMs or a verifier does not is what reward hacking looks like;
 * ``bandit_reward``, ``posterior_mean/RM``, ``posterior_spread/RM``: of the arms' scores on the step's pairs;
 * ``shift``: how unlike the step's pairs are to those that the router was fitted to; 1 is like them;
-  ``shift_evidence``: the power of ten of the evidence, from all steps so far, that pairs have left them, one pair of
-  each prompt; at 2 the test fires. ``shift_p``: the p-value of that, good however often one looks
+  ``shift_evidence``: the power of ten of the evidence, from all steps so far, that pairs have left them; at 2 the test
+  fires. Prompts that come again add nothing to it. ``shift_p``: the p-value of that, good however often one looks
   (:mod:`rewardrouter.online.shift`);
 * ``right`` (share of responses that the verifier accepts) and ``annotation_accuracy`` (share of labels that agree with
   it, over pairs where it tells the responses apart), where there is a verifier;
