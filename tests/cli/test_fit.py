@@ -288,7 +288,7 @@ def counted_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def counting(self: _Trainer) -> None:
         train_step(self)
-        steps.append(self.step)
+        steps.append(self.now.step)
 
     monkeypatch.setattr(_Trainer, "_train_step", counting)
     return steps

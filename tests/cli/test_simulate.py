@@ -315,7 +315,7 @@ def test_one_seed_has_no_interval(router: Path, quickstart: Path, tmp_path: Path
 
 
 def test_a_strategy_has_one_name(router: Path, quickstart: Path, tmp_path: Path) -> None:
-    asked = "router,router:,router:reward=loss,router:prior_variance=2e-2,router:reward='truth'"
+    asked = "router,router:reward=loss,router:prior_variance=2e-2,router:reward='truth'"
     done(
         *words(router, quickstart, tmp_path / "run", "--strategies", asked, "--seeds", "1", "--workers", "1")
     )
