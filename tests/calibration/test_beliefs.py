@@ -98,6 +98,23 @@ def test_a_reading_that_tells_nothing_gets_no_weight():
     assert MODEL.reading_weight > 0.0
 
 
+@pytest.mark.parametrize("told", [0, 2])
+def test_who_is_mostly_wrong_tells_as_much_as_who_is_as_often_right(told):
+    model = EvidenceModel.fit(held_out_of(400, N), independence=np.inf)
+    right = model.correctness.weights * [1, 0, 1]  # margins count one way only
+    wrong = np.where(np.arange(N)[:, None] < told, right, -right)
+    signals, (winners, margins) = signals_of(20, N, 5), verdicts(20, 5)
+    gains = []
+    for weights in (right, wrong):
+        turned = dataclasses.replace(
+            model, correctness=dataclasses.replace(model.correctness, weights=weights)
+        )
+        beliefs = tell_all(turned, signals, winners, margins, range(told))
+        gains.append(beliefs.gains(np.arange(20), np.tile(np.arange(N) >= told, (20, 1))))
+    np.testing.assert_allclose(*gains, atol=1e-12)
+    assert (gains[0][:, told:] > 0).any()
+
+
 @settings(max_examples=25)
 @given(st.integers(0, 300), st.integers(0, N - 1))
 def test_information_is_never_negative_and_only_of_candidates(seed, told):

@@ -55,6 +55,24 @@ def test_with_many_verdicts_the_probabilities_hold_on_other_pairs():
         assert calibration_error(predicted[:, n], unseen.behaviour[:, n]) < 0.03
 
 
+def test_an_rm_whose_margins_mislead_keeps_its_base_rate():
+    """It is the more wrong, the more decided it is; the common weight of margins stays that of the others."""
+    held_out = held_out_of(2000, 3)
+    random = np.random.default_rng(1)
+    margins = random.lognormal(0.0, 1.5, held_out.margins.shape)
+    decided = np.minimum(np.sqrt(margins), 3.0) - 1.0
+    chance = expit(1.4 + np.array([-1.5, 0.5, 0.5]) * decided)
+    right = random.random(chance.shape) < chance
+    winners = np.where(right, held_out.labels[:, None], -held_out.labels[:, None])
+    held_out = dataclasses.replace(held_out, margins=margins, winners=winners)
+    model = Correctness.fit(held_out)
+    predicted = expit(model.logits(margins, held_out.signals.beliefs))
+    np.testing.assert_allclose(predicted.mean(axis=0), right.mean(axis=0), atol=0.01)
+    assert model.weights[0, 1] == 0.0
+    assert (model.weights[1:, 1] > 0.3).all()
+    assert model.common[1] > 0.3
+
+
 def test_an_rm_without_scores_gets_its_base_rate():
     held_out = held_out_of(4000, 2, reading=False)
     signals = dataclasses.replace(held_out.signals, beliefs=np.zeros((4000, 2)))

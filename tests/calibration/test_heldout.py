@@ -14,7 +14,7 @@ from rewardrouter.state import State, load_state, save_state
 
 
 def assert_same(one: HeldOut, other: HeldOut) -> None:
-    for name in ("winners", "margins", "labels", "folds", "later"):
+    for name in ("winners", "margins", "labels", "folds", "later", "clusters"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     for name in ("scores", "beliefs", "reading"):
         np.testing.assert_array_equal(getattr(one.signals, name), getattr(other.signals, name))
@@ -26,10 +26,13 @@ def test_what_is_read_is_what_was_written(tmp_path, reading):
     margins = held_out.margins.copy()
     margins[::4, 1] = np.nan
     margins[1, 0] = 0.0
-    held_out = dataclasses.replace(held_out, margins=margins)
+    groups = np.arange(30) // 3 - 2**62
+    held_out = dataclasses.replace(held_out, margins=margins, groups=groups)
     save_state(held_out.state(), tmp_path / "held_out.safetensors")
     found = HeldOut.from_state(load_state(tmp_path / "held_out.safetensors"), 3)
     assert_same(found, held_out)
+    np.testing.assert_array_equal(found.select(np.arange(5)).clusters, groups[:5])
+    np.testing.assert_array_equal(found.arms([0, 1]).clusters, groups)
     assert (found.signals.reading is None) is not reading
 
 
@@ -104,6 +107,13 @@ def test_pairs_that_come_later_are_kept_with_their_names(tmp_path):
     assert_same(whole.select(np.arange(20, 28)), later)
     save_state(whole.state(), tmp_path / "held_out.safetensors")
     assert_same(HeldOut.from_state(load_state(tmp_path / "held_out.safetensors"), 3), whole)
+
+
+def test_groups_are_kept_when_pairs_come_later():
+    before = dataclasses.replace(held_out_of(20, 2), groups=np.arange(20) // 2)
+    later = dataclasses.replace(joined(8, 3, 1), groups=np.arange(8) + 7)
+    whole = before.with_arm(np.zeros(20), np.ones(20)).with_later(later)
+    assert whole.clusters.tolist() == [n // 2 for n in range(20)] + [n + 7 for n in range(8)]
 
 
 def test_a_pair_that_comes_again_gains_what_it_lacked():

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
 from pathlib import Path
 
+import pytest
 from commands import done, refused
+
+from rewardrouter.datasets.verdict_tables import load_verdicts
+from rewardrouter.errors import ConfigError
+from rewardrouter.reward_models import recorded_pool
+from rewardrouter.router import BayesianRouter
+from rewardrouter.simulation.calibrated import measure_calibration
+from rewardrouter.simulation.strategies import strategies, strategy
 
 
 def listed(router: Path) -> dict[str, dict[str, object]]:
@@ -48,6 +57,27 @@ def test_in_place_and_without_verdicts(router: Path, tmp_path: Path) -> None:
     assert listed(copy)["new"]["accuracy"] is None
     assert "new" in done("arms", "list", "--router", copy).out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["router"]
+
+
+def test_where_budgets_rest_on_little_it_says_so(router: Path, quickstart: Path, tmp_path: Path) -> None:
+    """The pool of the fit leaves, for arms without verdicts: nothing is left to plan on, and the rest works."""
+    copy = tmp_path / "router"
+    shutil.copytree(router, copy)
+    for name in ("new", "newer"):
+        assert "budget" not in done("arms", "add", name, "--router", copy).err
+    for name in ("calculator", "courtesy"):
+        assert "budget" not in done("arms", "remove", name, "--router", copy).err
+    said = done("arms", "remove", "echo", "--router", copy).err
+    assert "of no held-out pair more than 1 of the 3 reward models have verdicts" in said
+    assert "no budget can be planned" in done("arms", "remove", "brevity", "--router", copy).err
+    table = load_verdicts(str(quickstart / "held_out.parquet")).table
+    two = dataclasses.replace(table.pool(table.rms[:2]), rms=("new", "newer"))
+    bare = BayesianRouter.from_pretrained(copy)
+    pool = recorded_pool(two)
+    assert not [name for name in strategies(bare, pool, seed=0) if "cascade" in name]
+    assert measure_calibration(two, bare).curve == []
+    with pytest.raises(ConfigError, match="none of its held-out pairs"):
+        strategy("router+cascade@1.35", bare, pool, seed=0).prepare()
 
 
 def test_mistakes_are_one_line(router: Path, quickstart: Path, tmp_path: Path) -> None:

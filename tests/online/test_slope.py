@@ -37,6 +37,23 @@ def test_what_repeats_within_a_pair_is_one_witness():
     assert again.error == pytest.approx(once.error, rel=0.1)
 
 
+def test_pairs_of_one_problem_that_share_their_luck_seldom_prove_what_is_not_so():
+    """The slope is what it may not be, .5, on 150 problems of nine pairs, most of them right or wrong together."""
+    rng, proofs = np.random.default_rng(3), {"pair": 0, "group": 0}
+    groups = np.repeat(np.arange(150), 36)
+    for _ in range(60):
+        log_odds = rng.normal(1.2, 1.2, (150, 4)).repeat(9, axis=0)
+        luck = np.where(
+            rng.random((1350, 4)) < 0.8, rng.random((150, 4)).repeat(9, axis=0), rng.random((1350, 4))
+        )
+        right = (luck < expit(0.5 * log_odds)).astype(float)
+        given = (log_odds.ravel(), right.ravel(), np.repeat(np.arange(1350), 4))
+        proofs["pair"] += calibration_slope(*given).proven
+        proofs["group"] += calibration_slope(*given, groups).proven
+    assert proofs["pair"] > 9
+    assert proofs["group"] <= 7  # 3 are expected
+
+
 def test_its_error_is_the_spread_over_repetitions():
     rng = np.random.default_rng(2)
     found = [slope_of(*claims(rng, 200, 1.0)) for _ in range(200)]

@@ -89,6 +89,8 @@ def test_of_known_problems_its_verdicts_and_margins_alone_are_taken(router_of):
     rows = wider.held_out.select(wider.held_out.later != 0)
     assert not rows.winners[:, :-1].any()
     assert not rows.signals.reading.any()
+    groups = known.groups[:, None] == known.groups
+    np.testing.assert_array_equal(rows.clusters[:, None] == rows.clusters, groups)
     assert (np.ptp(rows.signals.beliefs, axis=0) == 0).all()
     np.testing.assert_array_equal(rows.behaviour[:, -1], table.behaviour[:, -1])
     assert not wider.held_out.plannable[wider.held_out.later != 0].any()

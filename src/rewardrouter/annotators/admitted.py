@@ -59,12 +59,17 @@ class Admitted:
         return Admitted(settings, held_out, seed)
 
     @property
+    def plannable(self) -> bool:
+        """Whether any held-out pair was judged by one of the RMs."""
+        return bool(self._held_out.plannable.any())
+
+    @property
     def by(self) -> Order:
         """How the second RM and those after it are chosen."""
         return "gain" if self._settings.order == "gain" else "score"
 
     def plan(self, costs: Costs, budget: float) -> Plan:
-        """Return threshold and price that keep a budget on the held-out pairs, and are right most often there.
+        """Return threshold and price that keep a budget on the held-out pairs.
 
         Raises
         ------

@@ -228,8 +228,11 @@ class _Budgeted:
 
 
 def margin_of(verdict: Verdict) -> float:
-    """Return the distance of a verdict's scores in the RM's unit; NaN without scores, or where they deny the winner."""
+    """Return the distance of a verdict's scores in the RM's unit.
+
+    NaN without scores, where they deny the winner, or where their distance is no finite number.
+    """
     if verdict.score_a is None or verdict.score_b is None or verdict.label is None:
         return float("nan")
     signed = (verdict.score_a - verdict.score_b) * winner_code(verdict.label)
-    return signed if signed > 0 else float("nan")
+    return signed if 0 < signed < math.inf else float("nan")

@@ -2,7 +2,8 @@
 
 What is learnt from is P(right) less what was expected of the pair: the mean, over all RMs and their typical margins,
 of the same model's P(right). Held-out pairs of the router, each judged by a calibration of the other folds, must
-prove the slope (:mod:`rewardrouter.online.slope`) before any margin counts; gold labels that come later may refute it.
+prove the slope (:mod:`rewardrouter.online.slope`) before any margin counts, pairs of one problem together being one
+witness; gold labels that come later may refute it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class MarginModel:
 
 
 def _cross_fitted(held_out: HeldOut) -> Slope:
-    log_odds, right, pairs = [], [], []
+    log_odds, right, pairs, groups = [], [], [], []
     numbers = np.arange(len(held_out))
     for taught, inside in held_out.parts():
         if inside.all():
@@ -53,9 +54,12 @@ def _cross_fitted(held_out: HeldOut) -> Slope:
         log_odds.append(found[rows, arms])
         right.append(own.behaviour[rows, arms])
         pairs.append(numbers[inside][rows])
+        groups.append(held_out.clusters[inside][rows])
     if not log_odds:
         return calibration_slope(np.empty(0), np.empty(0), np.empty(0, np.int64))
-    return calibration_slope(np.concatenate(log_odds), np.concatenate(right), np.concatenate(pairs))
+    return calibration_slope(
+        np.concatenate(log_odds), np.concatenate(right), np.concatenate(pairs), np.concatenate(groups)
+    )
 
 
 def _disagreement(held_out: HeldOut) -> float:

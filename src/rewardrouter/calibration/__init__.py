@@ -7,6 +7,7 @@
 ``beliefs``      the log odds of a label, verdict by verdict, and what one more verdict would tell
 ``choosing``     whom to ask first and next, at what cost
 ``budget``       thresholds that keep a budget, found on the held-out pairs alone
+``clusters``     standard errors where pairs of one problem hang together
 ``reliability``  how far the probabilities hold
 ===============  =====================================================================================
 

@@ -7,7 +7,8 @@ begin with the router's own reading and are told every verdict.
 it prefers. Beliefs must be expected to stay as they are, P(A) = q p+ + (1 - q) p-, which gives the probability q
 that it prefers A without another model: a witness who repeats what was said moves little and is expected to agree. The
 information gained is H(P(A)) - q H(p+) - (1 - q) H(p-), in nats, averaged over the RM's typical margins. It is never
-zero for a useful RM, where the chance to flip the label is, as long as no single verdict could.
+zero for a useful RM, where the chance to flip the label is, as long as no single verdict could. An RM that is mostly
+wrong tells as much as one that is as often right: its verdicts count the other way round.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class Beliefs:
                 at = joined.index(int(n))
                 rest = [m for m in joined if m != n]
                 others = self._said[np.ix_(rows[some], rest)] @ np.delete(weights, at)
-                step = weights[at] * np.maximum(self._typical[rows[some], n], 0.0)
+                step = weights[at] * np.abs(self._typical[rows[some], n])
                 gains[some, n] = _information(before[some], others, step)
         return gains
 

@@ -1,8 +1,8 @@
 """Thresholds that keep a budget, found on the held-out pairs alone.
 
 One pass over the held-out pairs (``calibration.traces``) tells for every threshold what it costs. The threshold of a
-budget is the highest whose mean cost, with one standard error to spare, is within it: other pairs cost a little more
-or less.
+budget is the highest whose mean cost, with one standard error (of groups) to spare, is within it: other pairs cost a
+little more or less.
 
 With unequal costs there is also a price, by which a cheap RM is asked first: of a few prices, each with its own
 threshold, the one that was right most often.
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from rewardrouter.calibration.beliefs import EvidenceModel
 from rewardrouter.calibration.choosing import Costs, net_accuracy
+from rewardrouter.calibration.clusters import Clusters
 from rewardrouter.calibration.heldout import HeldOut
 from rewardrouter.calibration.traces import Trace, check_plannable
 from rewardrouter.errors import ConfigError
@@ -48,10 +49,12 @@ class Plan:
 def best_plan(
     tried: Callable[[float], Trace], costs: Costs, budget: float, *, or_alone: bool = False
 ) -> Plan:
-    """Return the plan that is right most often among those whose mean cost per pair keeps ``budget``.
+    """Return the plan of the highest threshold whose mean cost, and one standard error, is within ``budget``.
 
-    ``tried`` gives the cascade on the held-out pairs at a price. Where RMs tie or fail so often that none keeps a
-    budget of at least the cheapest call, it is the plan that costs least: asking on until one RM answers is needed.
+    ``tried`` gives the cascade on the held-out pairs at a price. Of the prices, each with its own threshold, the one is
+    taken that is right most often there. Thresholds are not chosen by that: a lower one may be right as often, or
+    more. Where RMs tie or fail so often that none keeps a budget of at least the cheapest call, it is the plan that
+    costs least: asking on until one RM answers is needed.
     With ``or_alone`` a cascade that is right less often there than the router by itself is the router by itself: on few
     held-out pairs evidence may be worth nothing.
 
@@ -73,9 +76,12 @@ def best_plan(
             for cost, right in [trace.at(0.0)]
         ]
         best = min(at_once, key=lambda plan: plan.cost)
-    alone, cost = float(traces[0.0].alone.mean()), float(traces[0.0].at(0.0)[0].mean())
-    if or_alone and alone > best.accuracy and cost <= max(budget, best.cost):
-        return Plan(0.0, 0.0, cost, alone, alone=True)
+    alone, cost = float(traces[0.0].alone.mean()), traces[0.0].at(0.0)[0]
+    affordable = (
+        _keeps(cost, Clusters(traces[0.0].groups), budget) if plans else float(cost.mean()) <= best.cost
+    )
+    if or_alone and alone > best.accuracy and affordable:
+        return Plan(0.0, 0.0, float(cost.mean()), alone, alone=True)
     return best
 
 
@@ -86,14 +92,18 @@ def prices(costs: Costs) -> tuple[float, ...]:
 
 def cheapest_within(tried: Trace, budget: float, price: float) -> Plan | None:
     """Return the plan of the highest threshold that keeps the budget, ``None`` where not even threshold 0 does."""
-    best = None
+    best, clusters = None, Clusters(tried.groups)
     for threshold in tried.thresholds:
         cost, right = tried.at(float(threshold))
-        spare = float(cost.std()) / len(cost) ** 0.5
-        if float(cost.mean()) + spare > budget + 1e-9:
+        if not _keeps(cost, clusters, budget):
             break
         best = Plan(float(threshold), price, float(cost.mean()), float(right.mean()))
     return best
+
+
+def _keeps(cost: Floats, clusters: Clusters, budget: float) -> bool:
+    """Return whether the mean cost, with one standard error to spare, is within the budget."""
+    return float(cost.mean()) + clusters.standard_error(cost) <= budget + 1e-9
 
 
 def single_call_price(model: EvidenceModel, held_out: HeldOut, costs: Costs, budget: float) -> float:
@@ -105,7 +115,7 @@ def single_call_price(model: EvidenceModel, held_out: HeldOut, costs: Costs, bud
     Raises
     ------
     ConfigError
-        If no price keeps the budget, with the least that can be kept, or there are no held-out pairs.
+        If no price keeps the budget, with the least that can be kept, or no held-out pair was judged.
     """
     _check(budget, costs)
     calls = _SingleCalls(model, held_out, costs)
@@ -132,7 +142,7 @@ def least_single_call(model: EvidenceModel, held_out: HeldOut, costs: Costs) -> 
     Raises
     ------
     ConfigError
-        If there are no held-out pairs.
+        If no held-out pair was judged by one of the RMs.
     """
     return _SingleCalls(model, held_out, costs).least
 
@@ -142,7 +152,11 @@ class _SingleCalls:
 
     def __init__(self, model: EvidenceModel, held_out: HeldOut, costs: Costs) -> None:
         check_plannable(held_out)
-        self._held_out, self._model, self._costs = held_out.select(held_out.plannable), model, costs
+        plannable = held_out.plannable
+        self._held_out, self._model, self._costs = held_out.select(plannable), model, costs
+        self._asked, self._clusters = held_out.asked[plannable], Clusters(held_out.clusters[plannable])
+        # Where nobody who can be asked answers, another would be: the dearest, at worst.
+        self._other = np.where(self._asked, 0.0, costs.values).max(axis=1)
 
     @property
     def prices(self) -> list[float]:
@@ -155,12 +169,13 @@ class _SingleCalls:
         """Return the mean cost per pair, and one standard error."""
         held_out = self._held_out
         net = net_accuracy(self._model, held_out.signals.scores, self._costs, price)
-        order = np.argsort(np.where(held_out.asked, -net, np.inf), axis=1, kind="stable")
+        order = np.argsort(np.where(self._asked, -net, np.inf), axis=1, kind="stable")
         answered = np.take_along_axis(held_out.answered, order, axis=1)
-        last = np.where(answered.any(axis=1), answered.argmax(axis=1), order.shape[1] - 1)
+        heard = answered.any(axis=1)
+        last = np.where(heard, answered.argmax(axis=1), self._asked.sum(axis=1) - 1)
         cost: Floats = self._costs.values[order].cumsum(axis=1)[np.arange(len(order)), last]
-        spare: float = float(cost.std()) / len(cost) ** 0.5
-        return float(cost.mean()) + spare
+        cost = cost + np.where(heard, 0.0, self._other)
+        return float(cost.mean()) + self._clusters.standard_error(cost)
 
     @functools.cached_property
     def least(self) -> float:

@@ -5,9 +5,9 @@ For RM n that named a winner by the margin m on a pair whose belief (the classif
     logit P(right) = u_n + v_n g(m) + w_n z(b),      v_n >= 0,
 
 with ``g(m) = min(sqrt(m / median_n), 3) - 1`` and z standardised: an RM that is half as decided as usual has
-g = -.3. More decided is never taken for less right. The weights of all RMs are drawn toward common ones, and these
-toward those by which the belief is taken as it is: few verdicts say little. An RM without scores gets its base rate
-(g = 0), one that was never seen what is believed of it.
+g = -.3. More decided is never taken for less right: an RM whose margins mislead is fitted without them. The weights of
+all RMs are drawn toward common ones, and these toward those by which the belief is taken as it is: few verdicts say
+little. An RM without scores gets its base rate (g = 0), one that was never seen what is believed of it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Correctness:
 
     @classmethod
     def fit(cls, held_out: HeldOut) -> Correctness:
-        """Fit to held-out pairs; an RM without any verdict gets the common weights."""
+        """Fit to held-out pairs; an RM without any verdict gets the common weights and what is believed of it."""
         beliefs, margins = held_out.signals.beliefs, held_out.margins
         n_rms = beliefs.shape[1]
         seen = held_out.answered
@@ -64,25 +64,15 @@ class Correctness:
             max(float(beliefs.std()), 1e-9) if beliefs.size else 1.0,
         )
         nodes = np.array([blank._typical(margins[seen[:, n], n], n) for n in range(n_rms)])
-        rows, arms = np.nonzero(seen)
-        features = blank._features(margins, beliefs)[rows, arms]
-        # One regression: the common weights, then each RM's own; the prior ties an RM's to the common ones by
-        # writing them as common + difference.
-        design = np.zeros((len(rows), 3 * (n_rms + 1)))
-        design[:, :3] = features
-        for n in range(n_rms):
-            design[arms == n, 3 * n + 3 : 3 * n + 6] = features[arms == n]
-        found = fit_logistic(
-            design,
-            2.0 * held_out.behaviour[rows, arms] - 1.0,
-            centre=blank._as_believed(),
-            strength=np.concatenate([_COMMON, np.tile(_OWN, n_rms)]),
-        )
-        common = found[:3]
-        weights = common + found[3:].reshape(n_rms, 3)
-        weights[:, 1] = np.maximum(weights[:, 1], 0.0)
-        common[1] = max(common[1], 0.0)
-        return dataclasses.replace(blank, weights=weights, common=common, nodes=nodes)
+        misleading = np.zeros(n_rms, np.bool_)
+        while True:
+            found = blank._weights(held_out, misleading)
+            worse = np.isfinite(median) & (found[1:, 1] < 0.0)
+            if not worse.any():
+                break
+            misleading |= worse  # so that the constant is fitted to v = 0, and keeps the base rate
+        found[:, 1] = np.maximum(found[:, 1], 0.0)
+        return dataclasses.replace(blank, weights=found[1:], common=found[0], nodes=nodes)
 
     def logits(self, margins: Floats, beliefs: Floats) -> Floats:
         """Return the log odds of being right, ``float64 [P, N]``.
@@ -103,6 +93,28 @@ class Correctness:
     def expected(self, beliefs: Floats) -> Floats:
         """Return P(right) before the RM answers, ``float64 [P, N]``: the mean over its typical margins."""
         found: Floats = expit(self.typical_logits(beliefs)).mean(axis=2)
+        return found
+
+    def _weights(self, held_out: HeldOut, misleading: npt.NDArray[np.bool_]) -> Floats:
+        """Return the common weights, then each RM's, ``[N + 1, 3]``; v is 0 for those with ``misleading`` margins."""
+        rows, arms = np.nonzero(held_out.answered)
+        n_rms = len(misleading)
+        features = self._features(held_out.margins, held_out.signals.beliefs)[rows, arms]
+        features[misleading[arms], 1] = 0.0
+        # One regression: the common weights, then each RM's own; the prior ties an RM's to the common ones by
+        # writing them as common + difference.
+        design = np.zeros((len(rows), 3 * (n_rms + 1)))
+        design[:, :3] = features
+        for n in range(n_rms):
+            design[arms == n, 3 * n + 3 : 3 * n + 6] = features[arms == n]
+        found = fit_logistic(
+            design,
+            2.0 * held_out.behaviour[rows, arms] - 1.0,
+            centre=self._as_believed(),
+            strength=np.concatenate([_COMMON, np.tile(_OWN, n_rms)]),
+        ).reshape(n_rms + 1, 3)
+        found[1:] += found[0]
+        found[1:][misleading, 1] = 0.0
         return found
 
     def _as_believed(self) -> Floats:

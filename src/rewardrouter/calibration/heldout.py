@@ -72,6 +72,9 @@ class HeldOut:
         ``int64 [P]``: a part of each pair, never cutting through a group.
     digests
         ``int64 [P]``: names a pair that came later, with an arm; 0 for a pair of the fit. ``None``: all are of the fit.
+    groups
+        ``int64 [P]``: a digest of each pair's group, as pairs of one problem are right and wrong together. ``None``:
+        each is a group of its own.
     """
 
     signals: Signals
@@ -80,6 +83,7 @@ class HeldOut:
     labels: Integers
     folds: Integers
     digests: Integers | None = None
+    groups: Integers | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -101,6 +105,11 @@ class HeldOut:
         return np.zeros(len(self), np.int64) if self.digests is None else self.digests
 
     @property
+    def clusters(self) -> Integers:
+        """``int64 [P]``: the same number for pairs of one group."""
+        return np.arange(len(self)) if self.groups is None else self.groups
+
+    @property
     def asked(self) -> npt.NDArray[np.bool_]:
         """``bool [P, N]``: whether the RM can have been asked; ties and failures are calls too.
 
@@ -112,9 +121,13 @@ class HeldOut:
 
     @property
     def plannable(self) -> npt.NDArray[np.bool_]:
-        """``bool [P]``: whether as many RMs can be asked as about a pair of the fit: budgets are planned on it."""
-        of_fit, askable = self.later == 0, self.asked.sum(axis=1)
-        plannable: npt.NDArray[np.bool_] = of_fit | (askable >= askable[of_fit].max(initial=0))
+        """``bool [P]``: whether budgets are planned on it: half of the RMs, or more, can be asked about it.
+
+        Where there is no such pair, the pairs about which most of them can; never one about which nobody can.
+        """
+        askable = self.asked.sum(axis=1)
+        half = -(-self.winners.shape[1] // 2)
+        plannable: npt.NDArray[np.bool_] = askable >= max(1, min(half, int(askable.max(initial=0))))
         return plannable
 
     def select(self, rows: npt.NDArray[np.generic]) -> HeldOut:
@@ -126,6 +139,7 @@ class HeldOut:
             self.labels[rows],
             self.folds[rows],
             None if self.digests is None else self.digests[rows],
+            None if self.groups is None else self.groups[rows],
         )
 
     def parts(self) -> Iterator[tuple[HeldOut, npt.NDArray[np.bool_]]]:
@@ -182,6 +196,9 @@ class HeldOut:
         reading = None
         if self.signals.reading is not None and new.signals.reading is not None:
             reading = np.concatenate([self.signals.reading, new.signals.reading])
+        groups = None
+        if self.groups is not None and new.groups is not None:
+            groups = np.concatenate([self.groups, new.groups])
         return HeldOut(
             Signals(
                 np.concatenate([scores, new.signals.scores]),
@@ -193,6 +210,7 @@ class HeldOut:
             np.concatenate([self.labels, new.labels]),
             np.concatenate([self.folds, new.folds]),
             np.concatenate([self.later, new.later]),
+            groups,
         )
 
     def sampled(self, seed: int, most: int = MOST_PAIRS) -> HeldOut:
@@ -215,6 +233,8 @@ class HeldOut:
             arrays["reading"] = self.signals.reading
         if self.digests is not None:
             arrays["digests"] = self.digests
+        if self.groups is not None:
+            arrays["groups"] = self.groups
         return State(arrays)
 
     @classmethod
@@ -243,4 +263,5 @@ class HeldOut:
             labels,
             state.array("folds", (n,), np.int64),
             state.array("digests", (n,), np.int64) if "digests" in state.arrays else None,
+            state.array("groups", (n,), np.int64) if "groups" in state.arrays else None,
         )

@@ -3,6 +3,10 @@
 Whom a cascade asks next does not depend on when it stops. So one pass over labelled pairs tells, for every threshold,
 what it would have cost and how often its label would have been right. On the held-out pairs, evidence is fitted to
 the other folds than those it is tried on.
+
+About new pairs every RM can be asked, about some held-out pairs not: who joined later was not there. Where a cascade is
+not sure when those that can be asked have all answered, the others would be asked. They are paid for, and change no
+label, so a budget is rather kept too well than not at all.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from rewardrouter.errors import ConfigError
 Floats = npt.NDArray[np.float64]
 
 _ROWS = 4_000
-"""Held-out pairs that a trace is made of at most."""
+"""Held-out pairs that a trace is made of at most, and further ones that teach alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +34,15 @@ class Trace:
     """A cascade that never stopped early, on P held-out pairs: after each of up to K calls.
 
     ``sureness`` is ``|log odds|``, ``float64 [P, K]``, -1 before an RM named a winner; ``cost`` what was spent until
-    then; ``right`` whether the label would be the human's. Rows of fewer calls repeat their last. ``alone``, ``[P]``,
-    is whether the first verdict by itself is right.
+    then; ``right`` whether the label would be the human's. ``alone``, ``[P]``,
+    is whether the first verdict by itself is right; ``groups``, ``int64 [P]``, the pairs' groups.
     """
 
     sureness: Floats
     cost: Floats
     right: Floats
     alone: Floats
+    groups: npt.NDArray[np.int64]
 
     def at(self, threshold: float) -> tuple[Floats, Floats]:
         """Return cost and rightness of every pair, ``[P]`` each, when asking ends at ``threshold``."""
@@ -66,12 +71,13 @@ def trace(
     Raises
     ------
     ConfigError
-        If there are no held-out pairs.
+        If no held-out pair was judged by one of the RMs.
     """
     check_plannable(held_out)
-    if len(held_out) > _ROWS:
-        held_out = held_out.sampled(0, _ROWS)
-    parts, asked, plannable = [], held_out.asked, held_out.plannable
+    # Who can be asked is known of all pairs together, so before some are drawn.
+    drawn = np.sort(np.concatenate([_drawn(held_out.plannable), _drawn(~held_out.plannable)]))
+    asked, plannable = held_out.asked[drawn], held_out.plannable[drawn]
+    parts, held_out = [], dataclasses.replace(held_out, groups=held_out.clusters).select(drawn)
     for taught, held in held_out.parts():
         tried = held & plannable
         if tried.any():
@@ -91,10 +97,20 @@ def check_plannable(held_out: HeldOut) -> None:
     Raises
     ------
     ConfigError
-        If there are no held-out pairs.
+        If no held-out pair was judged by one of the RMs.
     """
     if not len(held_out):
         raise ConfigError("the router keeps no held-out pairs, so no budget can be planned: fit it again")
+    if not held_out.plannable.any():
+        raise ConfigError(
+            "the router's reward models named a winner of none of its held-out pairs, so no budget can be planned: fit"
+            " it again, or add reward models with labelled pairs (rewardrouter arms add NAME --verdicts V)"
+        )
+
+
+def _drawn(which: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the indices of at most :data:`_ROWS` of these pairs."""
+    return np.random.default_rng(0).permutation(np.flatnonzero(which))[:_ROWS]
 
 
 def traced(
@@ -107,20 +123,25 @@ def traced(
 ) -> Trace:
     """Run a cascade that never stops on labelled pairs that ``model`` was not fitted to.
 
-    ``left``, ``bool [P, N]``, is who can be asked; ``None`` for all.
+    ``left``, ``bool [P, N]``, is who can be asked; ``None`` for all. The others cost as the rest of a pool would.
     """
     cascade = Cascade(model, pairs.signals, costs, threshold=np.inf, price=price, by=by, left=left)
+    askable = np.ones(pairs.winners.shape, np.bool_) if left is None else left
+    # Who could not be asked is paid for at last, the dearest first.
+    others, n_askable = np.sort(np.where(askable, 0.0, costs.values), axis=1)[:, ::-1], askable.sum(axis=1)
     sureness, spent, right = [], [], []
     total, alone = np.zeros(len(pairs)), np.zeros(len(pairs))
-    for _ in range(min(MOST_CALLS, pairs.winners.shape[1])):
+    for call in range(min(MOST_CALLS, pairs.winners.shape[1])):
         asked = cascade.ask()
         winners = pairs.winners[asked.rows, asked.arms]
         first = ~cascade.beliefs.answered[asked.rows].any(axis=1) & (winners != 0)
         alone[asked.rows[first]] = (winners == pairs.labels[asked.rows])[first]
         cascade.hear(asked, winners, pairs.margins[asked.rows, asked.arms])
         total[asked.rows] += costs.values[asked.arms]
+        out = np.flatnonzero(n_askable <= call)
+        total[out] += others[out, call - n_askable[out]]
         odds, heard = cascade.beliefs.log_odds, cascade.beliefs.answered.any(axis=1)
         sureness.append(np.where(heard, np.abs(odds), -1.0))
         spent.append(total.copy())
         right.append((heard & (odds * pairs.labels > 0)).astype(np.float64))
-    return Trace(np.stack(sureness, 1), np.stack(spent, 1), np.stack(right, 1), alone)
+    return Trace(np.stack(sureness, 1), np.stack(spent, 1), np.stack(right, 1), alone, pairs.clusters)

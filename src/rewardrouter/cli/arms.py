@@ -13,8 +13,11 @@ from rewardrouter.errors import UserError
 from rewardrouter.progress import log
 
 if TYPE_CHECKING:
+    from rewardrouter.calibration import HeldOut
     from rewardrouter.router import Arm, BayesianRouter
 
+_FEW = 100
+"""Held-out pairs that budgets should rest on."""
 _out_option = click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -93,6 +96,8 @@ def add(
             "It is trusted as much as the mean of the others. Labelled pairs with its verdicts would say more:"
             f" rewardrouter arms add {name} --verdicts V"
         )
+    for line in budget_lines(router.held_out):
+        log(line)
     click.echo(f"Router: {out or folder}  ({len(router.arms)} arms)")
 
 
@@ -105,6 +110,8 @@ def remove(name: str, folder: Path, out: Path | None) -> None:
     _check_out(folder, out)
     router = _load(folder, no_cache=True).without_arm(name)
     _save(router, out or folder)
+    for line in budget_lines(router.held_out):
+        log(line)
     click.echo(f"Router: {out or folder}  ({', '.join(router.arms)})")
 
 
@@ -117,6 +124,24 @@ def as_text(records: tuple[Arm, ...]) -> str:
         line = f"{arm.name:<{width}}  {accuracy:>8}  {arm.observed:>8,}  {arm.ties:>6,}  {arm.failed:>6,}"
         lines.append(line + (f"  {arm.joined}" if arm.joined else ""))
     return "\n".join(lines)
+
+
+def budget_lines(held_out: HeldOut) -> list[str]:
+    """Return what to tell where budgets of cascades rest on little: one line or none."""
+    plannable, advice = held_out.plannable, "fit again, or add reward models with labelled pairs (--verdicts)"
+    if not plannable.any():
+        return [
+            f"no held-out pair has a verdict of these reward models, so no budget can be planned: {advice}"
+        ]
+    n_rms, most = held_out.winners.shape[1], int(held_out.asked[plannable].sum(axis=1).max())
+    if 2 * most < n_rms:
+        return [
+            f"of no held-out pair more than {most} of the {n_rms} reward models have verdicts, so budgets of cascades"
+            f" are kept with much to spare, and labels may be worse: {advice}"
+        ]
+    if (n_pairs := int(plannable.sum())) < _FEW:
+        return [f"budgets of cascades rest on {n_pairs} held-out pairs: {advice} for more"]
+    return []
 
 
 def _load(folder: Path, *, no_cache: bool) -> BayesianRouter:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rewardrouter.calibration.heldout import HeldOut, Signals
+from rewardrouter.pairs import digest
 from rewardrouter.verdicts import A, B, VerdictTable
 
 
@@ -29,7 +30,9 @@ def labelled_rows(table: VerdictTable, signals: Signals, folds: npt.NDArray[np.i
         ``int64 [P]``: a part of each pair that never cuts through a group.
     """
     said = said_of(table.winners, table.scores_a, table.scores_b)
-    return HeldOut(signals, said.winners, said.margins, table.labels.astype(np.int64), folds)
+    groups = np.array([int(digest("group", str(group)), 16) for group in table.groups], np.uint64)
+    labels = table.labels.astype(np.int64)
+    return HeldOut(signals, said.winners, said.margins, labels, folds, groups=groups.view(np.int64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,8 @@ def said_of(
     """Return what verdicts say, given as in a :class:`~rewardrouter.verdicts.VerdictTable`, in any shape."""
     named = np.isin(winners, (A, B))
     found = np.where(named, winners, 0).astype(np.int64)
-    apart = scores_a - scores_b
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = scores_a - scores_b
     # Where the scores contradict the winner that was named, their distance says nothing of how sure it is.
     agree = named & (np.sign(apart) == found) & np.isfinite(apart)
     return Said(found, np.where(agree, np.abs(apart), np.nan))

@@ -2,7 +2,8 @@
 
 Of K predictions with log odds l and outcomes y, ``logit P(y = 1) = a + b l``: b = 1 where they hold, less where they
 claim too much, 0 where they say nothing. b is found by logistic regression; its standard error allows for predictions
-about one pair being right or wrong together (the sandwich estimator, clustered by pair). The constant a is not tested:
+about one pair, and about pairs of one problem, being right or wrong together (the sandwich estimator, clustered by
+group where it is known, else by pair). The constant a is not tested:
 whoever uses the probabilities here compares them within a pair.
 
 Two questions are asked of b:
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from rewardrouter.calibration.clusters import Clusters
 from rewardrouter.calibration.logistic import fit_logistic
 from rewardrouter.errors import CheckpointError
 from rewardrouter.online.arrays import Floats, Indices
@@ -58,10 +60,16 @@ class Slope:
         return self.value + _quantile(LEVEL / LOOKS) * self.error < 1.0
 
 
-def calibration_slope(log_odds: Floats, right: Floats, pairs: npt.NDArray[np.int64]) -> Slope:
+def calibration_slope(
+    log_odds: Floats,
+    right: Floats,
+    pairs: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64] | None = None,
+) -> Slope:
     """Return the slope of predictions ``log_odds [K]`` with outcomes ``right [K]``, 0 or 1, about ``pairs [K]``.
 
-    With no predictions the slope is unknown: 1 with an infinite error.
+    ``groups [K]`` are those of the pairs; ``None``: each is one of its own. With no predictions the slope is unknown: 1
+    with an infinite error.
     """
     if not len(log_odds):
         return Slope(1.0, float("inf"), 0)
@@ -69,13 +77,13 @@ def calibration_slope(log_odds: Floats, right: Floats, pairs: npt.NDArray[np.int
     weights = fit_logistic(design, 2.0 * right - 1.0, centre=np.array([0.0, 1.0]), strength=_WEAK)
     predicted = expit(design @ weights)
     information = (design * (predicted * (1.0 - predicted))[:, None]).T @ design + np.diag(_WEAK)
-    names, cluster = np.unique(pairs, return_inverse=True)
+    clusters = Clusters(pairs if groups is None else groups)
     pull = design * (right - predicted)[:, None]
-    sums = np.stack([np.bincount(cluster, column, len(names)) for column in pull.T], axis=1)
+    sums = np.stack([clusters.sums(column) for column in pull.T], axis=1)
     inverse = np.linalg.inv(information)
     # The prior's share of the information is certain, so it is added to the sandwich's filling too.
     covariance = inverse @ (sums.T @ sums + np.diag(_WEAK)) @ inverse
-    return Slope(float(weights[1]), float(np.sqrt(covariance[1, 1])), len(names))
+    return Slope(float(weights[1]), float(np.sqrt(covariance[1, 1])), len(np.unique(pairs)))
 
 
 class SlopeWatch:

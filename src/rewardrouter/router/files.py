@@ -48,7 +48,7 @@ from rewardrouter.router.facade import BayesianRouter, Training
 from rewardrouter.router.problems import Problems
 from rewardrouter.state import load_state, save_state
 
-FORMAT = 5
+FORMAT = 6
 """Version of the folder's layout."""
 
 

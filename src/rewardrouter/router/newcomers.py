@@ -177,7 +177,7 @@ def _by_itself(rows: HeldOut, heads: Heads, known: Known, name: str) -> HeldOut:
     # Not the pairs' own digests: no other arm shall find these rows.
     digests = np.array([as_integer(digest(name, str(row))) for row in range(len(rows))], np.int64)
     signals = Signals(rows.signals.scores, np.tile(beliefs, (len(rows), 1)), reading)
-    return HeldOut(signals, winners, margins, rows.labels, rows.folds, digests)
+    return HeldOut(signals, winners, margins, rows.labels, rows.folds, digests, rows.groups)
 
 
 def _parts_by_group(held_out: HeldOut, groups: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:

@@ -66,7 +66,10 @@ class CalibrationResults:
 
 
 def measure_calibration(table: VerdictTable, router: CalibratedScorer, seed: int = 0) -> CalibrationResults:
-    """Return the curve and the reliability on P labelled pairs with verdicts by the router's RMs."""
+    """Return the curve and the reliability on P labelled pairs with verdicts by the router's RMs.
+
+    The curve has no points where the router's held-out pairs have no verdict of them.
+    """
     pairs = labelled_rows(table, router.signals(table.pairs), np.zeros(len(table), np.int64))
     admitted = Admitted.of(EvidenceSettings(), router.held_out, seed)
     before = held_out_probabilities(router.held_out)
@@ -85,6 +88,8 @@ def measure_calibration(table: VerdictTable, router: CalibratedScorer, seed: int
 
 def _curve(table: VerdictTable, admitted: Admitted, pairs: HeldOut) -> list[CurvePoint]:
     costs = Costs.of_calls(len(table.rms))
+    if not admitted.plannable:
+        return []
     planned = admitted.trace(costs)
     tried = admitted.traced(pairs, costs, lambda: np.zeros_like(pairs.signals.scores))
     points = []

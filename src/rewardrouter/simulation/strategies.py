@@ -47,13 +47,15 @@ def strategies(
     """Return every strategy by its name in reports.
 
     ``oracle`` is among them only where ``table`` gives the labels. Nothing else reads it. Where every RM's cost per
-    call is given, and the pool knows it, budgets of cost are among them too.
+    call is given, and the pool knows it, budgets of cost are among them too. No budget is where the router's held-out
+    pairs have no verdict of its arms.
     """
     pool = pool.select(router.arms)
     scales = score_scales(router.arm_records)
     named: dict[str, Annotator] = {"router": OfflineOnlyAnnotator(pool, router)}
-    budgeted = [f"router+cascade@{budget!r}" for budget in BUDGETS if budget <= len(pool)]
-    if costs is not None:
+    plannable = bool(router.held_out.plannable.any())
+    budgeted = [f"router+cascade@{budget!r}" for budget in BUDGETS if budget <= len(pool) and plannable]
+    if costs is not None and plannable:
         budgeted += priced(router, [costs[rm] for rm in router.arms])
     named |= {whole: make(pool, router, seed) for whole, make in filter(None, map(beyond, budgeted))}
     named |= {f"single/{rm}": SingleAnnotator(pool, rm) for rm in pool.names}
