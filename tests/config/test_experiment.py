@@ -21,6 +21,7 @@ from rewardrouter.config.loading import load_config
 from rewardrouter.config.offline import OfflineConfig, frozen_preset, full_preset
 from rewardrouter.config.pool import PoolConfig
 from rewardrouter.config.replay import ReplayConfig
+from rewardrouter.config.speed import SpeedConfig
 from rewardrouter.config.train import TrainConfig
 from rewardrouter.datasets.sources import SOURCES
 from rewardrouter.errors import ConfigError
@@ -30,6 +31,7 @@ PAPER = Path(__file__).resolve().parents[2] / "examples" / "paper"
 EXPERIMENTS = sorted([*PAPER.glob("table*.yaml"), *PAPER.glob("ablation-*.yaml")])
 OTHERS = {
     "benchmark": BenchmarkConfig,
+    "figure2": SpeedConfig,
     "full": FullScale,
     "numbers": PaperNumbers,
     "pool": PoolConfig,
