@@ -132,10 +132,10 @@ class TestExplained:
         lines = text.splitlines()
         assert lines[0] == f"Pair {rows[0]['id']} ({rows[0]['domain']}) goes to {found['arms'][0]['name']}"
         for arm, line in zip(found["arms"], lines[3:7], strict=True):
-            assert line.split()[:3] == [arm["name"], f"{arm['score']:+.2f}", f"{arm['correctness']:.3f}"]
+            assert line.split()[:3] == [arm["name"], f"{arm['score']:+z.2f}", f"{arm['correctness']:.3f}"]
         assert f"Lead over {found['arms'][1]['name']}: {found['lead']:.2f}" in text
         for name, part in found["reasons"].items():
-            assert f"{part:+6.2f}  {name}" in text
+            assert f"{part:+z6.2f}  {name}" in text
 
     def test_an_unknown_domain_and_a_cut_text_are_noted(
         self, router: Path, rows: list[dict[str, Any]], tmp_path: Path
