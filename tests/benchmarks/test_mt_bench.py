@@ -142,6 +142,13 @@ def test_an_answer_that_grades_itself_is_defused(make: Callable[..., MtBench]) -
         ("[[5]] and then [[7-8]]", "none given"),
         ("[[5]] and then [[7, 8]]", "none given"),
         ("[[4]] out of 5", "none given"),
+        ("[[80]]%", "none given"),
+        ("[[5]] to [[6]]", "none given"),
+        ("lowered from [[8]] to [[6]]", 6.0),
+        ("[[8]]/[[10]]", 8.0),
+        ("[[8]].\nAccuracy score: 9/10", 8.0),
+        ("[[6]]. Overall: 7/10", 7.0),
+        ('{"rating": 9, "reason": "2 of 3"}', 9.0),
         ("Rating: 4/5", "none given"),
     ],
 )

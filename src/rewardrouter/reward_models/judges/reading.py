@@ -22,100 +22,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Generic, TypeVar
 
+from rewardrouter.reward_models.judges import spelling
 from rewardrouter.verdicts import Winner
 
 T = TypeVar("T")
-
-# Replaced before anything is looked for, each character by one: places in the text stay.
-_PLAIN: dict[int, str | int] = {
-    **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)},  # full-width letters, digits, brackets
-    **dict.fromkeys([0xA0, 0x3000, *range(0x200B, 0x200E), 0x2060, 0xFEFF], " "),
-    **dict.fromkeys(map(ord, "“”„‟「」『』"), '"'),
-    **dict.fromkeys(map(ord, "‘’"), "'"),
-    ord("−"): "-",
-}
-
-_OPEN = r"(?:\\(?:text|math|bf|bm|f?boxed)\w*\s*\{|\\?[\s*_`\"'$(\[{<~|#])*"
-_CLOSE = r"[\s*_`\"'$)\]}>~|\\]*"
-_TIGHT = re.compile(r"[*_`\"'$)\]}>~|\\]*")
-_RESPONSE = (
-    r"(?:assistant|response|answer|model|output|option|candidate|chatbot|solution|completion|reply|ai"
-    r"|回答|答案|助手|模型|回复|选项)"
-)
-_NOUN = (
-    rf"(?:(?i:(?:the\s+)?(?:(?:final|overall|better|best|winning)\s+)?"
-    rf"(?:{_RESPONSE}|verdict|winner|result|rating|score|grade)(?:\s+is\b)?)(?:[\s_:#=.]|-(?=[^\W\d]))*)"
-)
-_BEST = r"(?:better|best|superior|stronger|preferred|preferable|winner|favou?red)"
-_WINS = rf"(?i:(?:is|was)(?:\s+(?!not\b|no\b|never\b)\w+){{0,3}}?\s+{_BEST}\b|wins\b)"
-_JOINT = r"[\s*_`\"')]*(?:/|\||&|,|(?i:(?:or|and|versus|against)\b|vs\b\.?)|或|和)"
-_STOP = r"(?=[\s*_`\"')\]]*(?:[.!?。\n]|\Z))"
-
-_DOUBLE = re.compile(
-    r"(?:\\?\[[\s*_`]*){2,}(?P<a>[^\[\]\n]{0,80})\]?(?P<more>(?:[\s*_`\\]*\])*)|[【⟦〚]+(?P<b>[^】⟧〛\n]{0,80})[】⟧〛]+"
-)
-_SINGLE = re.compile(r"(?<![\[\\\w])\[(?P<a>[^\[\]\n]{1,40})\](?!\()")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*\{(?P<a>(?:[^{}]|\{[^{}]*\}){0,80})\}|\{\{(?P<b>[^{}\n]{1,40})\}\}")
-_TAG = re.compile(
-    r"<(?P<tag>(?i:answer|result|choice|preference|rating|score|grade|final[\w-]*|(?P<decides>verdict|winner|decision"
-    r"|judge?ment)))>(?P<a>[^<>]{0,80})</(?P=tag)>"
-)
-_LABEL = (
-    r"(?P<decides>verdict|decision|winner|judge?ment|判断|结论|裁决)"
-    rf"|(?P<best>(?:better|best|preferred|winning|stronger|superior)(?:\s+(?:{_RESPONSE}|one))?|preference|更好的?回答)"
-    r"|(?P<weak>answer|output|response|option|回答|答案|result|choice|conclusion|selection|pick|vote)"
-)
-_RATING = r"(?P<decides>(?:rating|score|grade|mark)s?|评分|分数)(?P<best>(?!))?(?P<weak>(?!))?"
-_LEAD = (
-    r"(?P<lead>(?:^|(?<=[.!?:;。\n{,]))[ \t*_#>`\"'{\d.)-]*"
-    r"(?i:(?:(?:final|overall|ultimate|total|my|the|so|thus|therefore|hence|最终|最后|我的)[\s,:]*)*))?"
-)
-_SEPARATOR = (
-    r"(?P<separator>[ \t*_`\"')\]]*(?:[:=]|→|[-=]>|(?i:\b(?:is|of|as|goes\s+to|would\s+be)\b)|为|是|[-–—](?=\s))"
-    r"|[ \t*_#`]*\n)"
-)
-
-_NOT = re.compile(
-    r"(?i)(?:\bnot|n't|\bnever|\binstead\s+of|\bthan|\bover|\bunlike|\bbeats|\bneither|\bnor|\boutperforms)"
-    r"(?:\s+(?:be|is|give|choose|quite|say|in))?[\s*_`\"'(]*\Z"
-)
-_LESS = re.compile(r"(?i)\b(?:less|worse|fewer|weaker|lower|inferior|no|not)\b|n't\b|[.!?]\s|\n")
-_WORSE = re.compile(
-    r"(?i)[ *_`\"')]*(?:(?:is|was|does|are)\s*(?:not\b(?!\s+only)|n't\b|no\s+better\b|(?:\w+\s+)?(?:worse|weaker"
-    r"|inferior|wrong|incorrect)\b|the\s+(?:worst|loser)\b)|loses\b)"
-)
-_DONE = re.compile(
-    rf"{_CLOSE}(?:[.,;!。；)]|[–—-](?!\s*\d)|\((?!\d)|\Z|\n|{_WINS}"
-    r"|(?i:because|since|as|due|over|by|for|with|given|overall|points?)\b)"
-)
-_VAGUE = re.compile(
-    r"(?i)[\s*_`\"'(\[<{]*(?:\?|n/?a\b|neither|both|none|unclear|unsure|unknown|undecided|cannot|can't|unable|hard\s+to)"
-)
-_ECHO_BEHIND = re.compile(
-    r"(?i)[\"'`.)\]]*\s*(?:(?:if|when)\b[^\n]{0,60}\b(?:better|best|equal|equally|good|tie|wins?|superior|worse)\b"
-    r"|for\s+a\s+tie\b|(?:means|indicates|denotes|represents|stands\s+for)\b)"
-)
-_ECHO_BEFORE = re.compile(
-    r"(?i)\b(?:example|e\.g\.?|such\s+as)(?:\s+output)?[\s:,]*(?:[\"'`][^\n\"\[]{0,40})?\Z|请[^\n。]{0,12}输出[\"']?\Z"
-)
-_SUPPOSED = re.compile(r"(?i)\b(?:if|when|whether|unless|although|though|while|not|n't|never)\s+\Z")
-_JOINED = re.compile(rf"(?:{_JOINT}|[ *_`]*[=~≈]+)[\s*_`\"'(]*(?:(?i:and|or)\s+)?[\s*_`\"'(]*")
-_ABOVE = re.compile(r"[ *_`]*(?:>+|≻|≫|»)[ *_`]*")
-_SCALE = re.compile(r"(?i)[\s*_`\"')]*(?:/|out\s+of|of)[\s*_`\"'(\[]*(\d+)[*_`\"')\]]*")
-_UNCLOSED = re.compile(r"[\[【{][^\]】}\n]{0,40}\Z")
-_NESTED = re.compile(r"\]\s*,\s*\[")
-_PROSE = re.compile(r"\s+[a-z]")
-_RUNS_ON = re.compile(r"[A-Za-z0-9]{2}")
-_ENDING = re.compile(r"[\s.!*_`\"')\]}>$。]*\Z")
-_LINE = re.compile(r"[ \t]*\n?[^\n]{0,80}")
-_GIVEN = re.compile(r"(?i)\b(?:rate|give|grade|score|award)s?\b[^.!?\n]{0,40}\Z")
-_TIE = (
-    r"(?i:(?<![A-Za-z])(?:(?:it(?:'s|\s+is)\s+)?an?\s+|both\s+(?:\w+\s+){0,2})?(?:tied?|draw|equal(?:ly\s+\w+)?)"
-    r"(?![A-Za-z])|平局|平手)"
-)
-_BLANK = re.compile(r"(?i)(?:your\s+|final\s+)*(?:rating|score|grade|verdict|winner|choice)")
-_DEFUSED = re.compile(r"\s*\\(?!text|math|bf|bm|f?boxed)")  # in an answer that the judge quotes
-_LIST = re.compile(r"[\d\s.,;-]*[,;][\d\s.,;-]*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,29 +82,32 @@ class VerdictReader(Generic[T]):
         self._value, self._grades, self._options = value, grades, options
         self._exact = None if exact is None else re.compile(exact)
         self._own = None if own is None else re.compile(own)
-        lead = rf"{_OPEN}(?:{_NOUN}{_OPEN}){{0,3}}"
-        end = rf"(?:(?i:'s)?(?:\s+(?i:{_RESPONSE}|one))?(?:\s+{_WINS}(?:\s+\w+)?)?){_CLOSE}[.,;:!]*{_CLOSE}"
-        other = rf"{_JOINT}{_OPEN}(?:{_NOUN}{_OPEN}){{0,2}}(?P<other>{words})"
-        named = rf"(?:{_NOUN}[*_`]*)?(?P<%s>{exact or '(?!)'})[*_`]*"
+        lead = rf"{spelling.OPEN}(?:{spelling.NOUN}{spelling.OPEN}){{0,3}}"
+        end = (
+            rf"(?:(?i:'s)?(?:\s+(?i:{spelling.RESPONSE}|one))?(?:\s+{spelling.WINS}(?:\s+\w+)?)?)"
+            rf"{spelling.CLOSE}[.,;:!]{{0,5}}{spelling.CLOSE}"
+        )
+        other = rf"{spelling.JOINT}{spelling.OPEN}(?:{spelling.NOUN}{spelling.OPEN}){{0,2}}(?P<other>{words})"
+        named = rf"(?:{spelling.NOUN}[*_`]{{0,5}})?(?P<%s>{exact or '(?!)'})[*_`]{{0,5}}"
         self._phrase = re.compile(rf"{lead}(?P<word>{words})")
         self._content = re.compile(rf"{lead}(?P<word>{words}){end}(?:{other}{end})?")
         self._other = re.compile(other)
         self._label = re.compile(
-            rf"{_LEAD}(?i:(?<![A-Za-z])(?P<final>(?:final|my)\s+)?(?:{_RATING if grades else _LABEL})(?![A-Za-z]))"
-            + _SEPARATOR,
+            rf"{spelling.LEAD}(?i:(?<![A-Za-z])(?P<final>(?:final|my)\s+)?"
+            rf"(?:{spelling.RATING if grades else spelling.LABEL})(?![A-Za-z])){spelling.SEPARATOR}",
             re.MULTILINE,
         )
         self._sentence = re.compile(
-            rf"(?<![\w'])(?:{named % 'a'}(?:\s+{_WINS}|\s*更[好优佳])(?i:\s+than\b[^.!?\n]{{0,30}})?"
-            rf"(?i:\s+(?:{_RESPONSE}|overall|one|here)\b)*"
-            rf"|(?i:choose|pick|prefer|select|vote\s+for|go\s+with|favou?r)\s+{named % 'b'}){_STOP}"
-            rf"|(?:[.:,;!?>(\[{{<\"*_`]|\b(?i:so|thus|therefore|hence|finally|is|be|say|no|now))[\s*_`\"'(\[{{<]*"
-            rf"(?P<c>{exact or '(?!)'}){_ENDING.pattern}"
+            rf"(?<![\w'])(?:{named % 'a'}(?:\s+{spelling.WINS}|\s*更[好优佳])(?i:\s+than\b[^.!?\n]{{0,30}})?"
+            rf"(?i:\s+(?:{spelling.RESPONSE}|overall|one|here)\b)*"
+            rf"|(?i:choose|pick|prefer|select|vote\s+for|go\s+with|favou?r)\s+{named % 'b'}){spelling.STOP}"
+            rf"|(?:[.:,;!?>(\[{{<\"*_`]|\b(?i:so|thus|therefore|hence|finally|is|be|say|no|now))[\s*_`\"'(\[{{<]{{0,20}}"
+            rf"(?P<c>{exact or '(?!)'}){spelling.ENDING.pattern}"
         )
 
     def value(self, content: str) -> T | None:
         """Return what a pair of brackets with this content stands for, or None."""
-        found = self._content.fullmatch(content.translate(_PLAIN))
+        found = self._content.fullmatch(content.translate(spelling.PLAIN))
         if found is None:
             return None
         value = self._value(found["word"])
@@ -202,7 +115,7 @@ class VerdictReader(Generic[T]):
 
     def brackets(self, text: str) -> list[int]:
         """Return where in ``text`` the contents of double brackets begin that hold a verdict."""
-        found = _DOUBLE.finditer(text.translate(_PLAIN))
+        found = spelling.DOUBLE.finditer(text.translate(spelling.PLAIN))
         return [
             one.start("a" if one["a"] is not None else "b")
             for one in found
@@ -214,7 +127,7 @@ class VerdictReader(Generic[T]):
 
         Of a text that was ``cut`` off, a last line of one word may be the beginning of another.
         """
-        plain = text.translate(_PLAIN)
+        plain = text.translate(spelling.PLAIN)
         marks: list[Mark[T]] = []
         named: list[T | None] = []
         for mark in _merged(self._marks(text, plain, cut=cut)):
@@ -223,15 +136,17 @@ class VerdictReader(Generic[T]):
             if mark.objects:
                 if last and last.value != mark.value:
                     marks[-1] = dataclasses.replace(last, value=None)
-            elif (last and (mark.start < last.end or _ABOVE.fullmatch(between))) or _is_echo(plain, mark):
+            elif (last and (mark.start < last.end or spelling.ABOVE.fullmatch(between))) or _is_echo(
+                plain, mark
+            ):
                 continue
-            elif last and last.value != mark.value and _JOINED.fullmatch(between):
+            elif last and last.value != mark.value and self._are_joined(plain, last, between):
                 marks.append(dataclasses.replace(mark, value=None))
-            elif denial := _NOT.search(plain, max(0, mark.start - 40), mark.start):
+            elif denial := spelling.NOT.search(plain, max(0, mark.start - 40), mark.start):
                 if (
                     last is None
                     or last.value in (None, mark.value)
-                    or _LESS.search(plain, last.end, denial.start())
+                    or spelling.LESS.search(plain, last.end, denial.start())
                 ):
                     marks.append(dataclasses.replace(mark, value=None))
             else:
@@ -240,38 +155,45 @@ class VerdictReader(Generic[T]):
         count = len(self._options)
         if count and set(named[-count:]) == self._options:
             marks = marks[:-count]
-        if marks and cut and _UNCLOSED.search(plain):
+        if marks and cut and spelling.UNCLOSED.search(plain):
             return dataclasses.replace(marks[-1], end=marks[-1].start)
         return marks[-1] if marks else None
 
+    def _are_joined(self, plain: str, last: Mark[T], between: str) -> bool:
+        """Tell whether a mark and the next are alternatives; so is a range of grades, but a change is none."""
+        changed = plain[: last.start].rstrip().endswith("from")
+        ranged = self._grades and not changed and spelling.RANGE.fullmatch(between)
+        return bool(ranged or spelling.JOINED.fullmatch(between))
+
     def _followed(self, plain: str, mark: Mark[T]) -> Mark[T]:
         """Return a mark in the light of what follows it: the scale of a grade, or a denial."""
-        scale = _SCALE.match(plain, mark.end) if self._grades else None
+        scale = spelling.SCALE.match(plain, mark.end) if self._grades else None
         if scale is not None:
             return dataclasses.replace(mark, value=mark.value if scale[1] == "10" else None, end=scale.end())
-        return dataclasses.replace(mark, value=None) if _WORSE.match(plain, mark.end) else mark
+        return dataclasses.replace(mark, value=None) if spelling.WORSE.match(plain, mark.end) else mark
 
     def _marks(self, text: str, plain: str, *, cut: bool) -> Iterator[Mark[T]]:
         yield from self._by_template(text, plain)
-        for found in _DOUBLE.finditer(plain):
+        for found in spelling.DOUBLE.finditer(plain):
             mark = self._bracketed(found)
             held = found.span("b" if found["a"] is None else "a")
             data = mark.value is None and (
-                _BLANK.fullmatch(plain, *held) or (not self._grades and _LIST.fullmatch(plain, *held))
+                spelling.BLANK.fullmatch(plain, *held)
+                or (not self._grades and spelling.LIST.fullmatch(plain, *held))
             )
-            nested = found["more"] == "" and _NESTED.match(plain, found.end("a"))
-            if not (data or nested or _DEFUSED.match(plain, *held)):
+            nested = found["more"] == "" and spelling.NESTED.match(plain, found.end("a"))
+            if not (data or nested or spelling.DEFUSED.match(plain, *held)):
                 yield mark
-        for pattern in (_BOXED, _TAG):
+        for pattern in (spelling.BOXED, spelling.TAG):
             for found in pattern.finditer(plain):
                 mark = self._bracketed(found)
-                if self._reads(plain, mark) or (pattern is _TAG and found["decides"]):
+                if self._reads(plain, mark) or (pattern is spelling.TAG and found["decides"]):
                     yield mark
         yield from self._in_single_brackets(plain)
         yield from self._labelled(plain)
         yield from self._at_end(plain, cut=cut)
         for found in self._sentence.finditer(plain):
-            if not _SUPPOSED.search(plain, max(0, found.start() - 20), found.start()):
+            if not spelling.SUPPOSED.search(plain, max(0, found.start() - 20), found.start()):
                 (word,) = (group for group in "abc" if found[group])
                 yield self._named(found[word], found.start(word), objects=True)
 
@@ -288,8 +210,10 @@ class VerdictReader(Generic[T]):
                 value = self.value(found[1])
             foreign, bare = value is None, found[0] == found[1]
             if end == found.end():  # nothing closes the word
-                article = found[1] in ("A", "a") and _PROSE.match(plain, end)
-                if _RUNS_ON.match(plain, end - 1) or (article and not _DONE.match(plain, end)):
+                article = found[1] in ("A", "a") and spelling.PROSE.match(plain, end)
+                if spelling.RUNS_ON.match(plain, end - 1) or (
+                    article and not spelling.DONE.match(plain, end)
+                ):
                     if bare:
                         continue  # a part of other words
                     value = None
@@ -300,7 +224,7 @@ class VerdictReader(Generic[T]):
     def _is_denied(self, plain: str, end: int, value: T | None) -> bool:
         """Tell whether another verdict is joined to the word that ends there, or it is said to be the worse."""
         other = self._other.match(plain, end)
-        return bool(_WORSE.match(plain, end) or (other and self._value(other["other"]) != value))
+        return bool(spelling.WORSE.match(plain, end) or (other and self._value(other["other"]) != value))
 
     def _bracketed(self, found: re.Match[str]) -> Mark[T]:
         """Return the mark of brackets; its word is all that they hold where that is no verdict."""
@@ -316,16 +240,16 @@ class VerdictReader(Generic[T]):
     def _reads(self, plain: str, mark: Mark[T]) -> bool:
         """Tell whether brackets hold one verdict, or several, or say that there is none."""
         return mark.value is not None or bool(
-            self._content.fullmatch(plain, *mark.word) or _VAGUE.match(plain, *mark.word)
+            self._content.fullmatch(plain, *mark.word) or spelling.VAGUE.match(plain, *mark.word)
         )
 
     def _in_single_brackets(self, plain: str) -> Iterator[Mark[T]]:
         """Yield brackets that end the text; others that hold just a word are objections."""
         if self._exact is None and not self._options:
             return
-        for found in _SINGLE.finditer(plain):
+        for found in spelling.SINGLE.finditer(plain):
             mark = self._bracketed(found)
-            if _ENDING.match(plain, found.end()) and self._reads(plain, mark):
+            if spelling.ENDING.match(plain, found.end()) and self._reads(plain, mark):
                 yield mark
             elif mark.value is not None and (
                 self._exact is None or self._exact.fullmatch(found["a"].strip())
@@ -340,7 +264,7 @@ class VerdictReader(Generic[T]):
                 continue
             if self._grades and label["lead"] is None:
                 continue  # the grade of some part
-            line = _LINE.match(plain, label.end())
+            line = spelling.LINE.match(plain, label.end())
             rest = line.span() if line else (label.end(), label.end())
             found = self._phrase.match(plain, label.end())
             if found and loose and self._exact and not self._exact.fullmatch(found["word"]):
@@ -348,8 +272,8 @@ class VerdictReader(Generic[T]):
             if found:
                 mark = self._named(found["word"], found.start("word"), objects=not strong)
                 denied = self._is_denied(plain, found.end(), mark.value)
-                if denied or _DONE.match(plain, found.end()):
-                    tight = _TIGHT.match(plain, found.end())
+                if denied or spelling.DONE.match(plain, found.end()):
+                    tight = spelling.TIGHT.match(plain, found.end())
                     end = tight.end() if tight else found.end()
                     value = None if denied else mark.value
                     if value is not None or strong:
@@ -361,7 +285,7 @@ class VerdictReader(Generic[T]):
             if (
                 strong
                 and not loose
-                and (label["decides"] or _VAGUE.match(plain, *rest))
+                and (label["decides"] or spelling.VAGUE.match(plain, *rest))
                 and rest[0] < rest[1]
             ):
                 yield Mark(None, label.start(), label.end(), rest)
@@ -371,23 +295,30 @@ class VerdictReader(Generic[T]):
         start = plain.rstrip().rfind("\n") + 1
         line = plain[start:].rstrip()
         found, alone = self._content.fullmatch(line), plain.strip() == line.strip()
-        whole = found and (_ENDING.match(line, found.end("word")) or found["other"])
+        whole = found and (
+            spelling.ENDING.match(line, found.end("word")) or (found["other"] and not self._grades)
+        )
         listed = cut or line.lstrip().startswith("#") or (self._grades and line.strip(" .*").isdigit())
         if found and whole and (alone or not listed):
             yield dataclasses.replace(
                 self._named(found["word"], start + found.start("word")), value=self.value(line)
             )
-        for last in self._phrase.finditer(plain) if self._exact is None else ():
-            ends = last.start() >= start and _ENDING.match(plain, last.end())
-            if not last["word"].strip().isalnum() and (ends or _GIVEN.search(plain, 0, last.start())):
-                yield self._named(last["word"], last.start("word"))
+        for last in self._phrase.finditer(plain) if self._grades or self._options else ():
+            word = last.start("word")
+            ends = (
+                last.start() >= start
+                and spelling.ENDING.match(plain, last.end())
+                and plain[:word].rstrip()[-1:] != ":"
+            )
+            if not last["word"].isdigit() and (ends or spelling.GIVEN.search(plain, max(0, word - 60), word)):
+                yield self._named(last["word"], word)
 
 
 def _is_echo(plain: str, mark: Mark[T]) -> bool:
     """Tell whether a mark is of the prompt's instructions, repeated; or a link."""
     link = mark.value is None and plain.startswith("(", mark.end)
-    before = _ECHO_BEFORE.search(plain, max(0, mark.start - 60), mark.start)
-    return bool(link or before or _ECHO_BEHIND.match(plain, mark.end))
+    before = spelling.ECHO_BEFORE.search(plain, max(0, mark.start - 60), mark.start)
+    return bool(link or before or spelling.ECHO_BEHIND.match(plain, mark.end))
 
 
 def _merged(marks: Iterable[Mark[T]]) -> list[Mark[T]]:
@@ -415,12 +346,12 @@ def pair_reader(a: str, b: str, tie: str | None, own: str | None = None) -> Verd
 
     def value(word: str) -> Winner | None:
         found = words.get(word, folded.get(word.casefold()) if fold else None)
-        return "tie" if found is None and re.fullmatch(_TIE, word) else found
+        return "tie" if found is None and re.fullmatch(spelling.TIE, word) else found
 
     known = "|".join(_bounded(word) for word in sorted(words, key=len, reverse=True))
     plain = [word for word in (a, b) if word.isalnum() and not word.isdigit()]
     return VerdictReader(
-        rf"(?{'i' if fold else ''}:{_TIE}|{known})",
+        rf"(?{'i' if fold else ''}:{spelling.TIE}|{known})",
         value,
         exact=f"(?:{'|'.join(map(_bounded, plain))})(?!')" if len(plain) == 2 else None,
         own=own,
