@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,6 +213,8 @@ SELENE = ("A", "B", None, r"\*\*Result:\*\*\s*(\w+)")
         (("1", "2", None, r"Better: (\d)"), "Better: 1. No, Better: 12", "unclear"),
         (("1", "2", None, r"Better: (\d)"), "Better: 1. No: [[ 2 ]]", "B"),
         (("1", "2", None, r"(\d)"), "2", "B"),
+        (("1", "2", None, r"Better: (\d)"), "Better: 1. On reflection, Response 2 is better.", "unclear"),
+        (("1", "2", None, r"Better: (\d)"), "Better: 1, as Response 1 is better in 2 of 3 points.", "A"),
         (("first", "second", "neither", "Better: (.*)"), "Better: first\nBetter: Second", "B"),
         (("first", "second", "neither", "Better: (.*)"), "Better: first\nFinal verdict: neither", "tie"),
         (("first", "second", "neither", "Better: (.*)"), "Better: first or second", "unclear"),
@@ -258,6 +262,13 @@ def test_any_text_is_read_and_exchanging_the_words_exchanges_the_verdict(text: s
     exchanged = READER.last(text.translate(str.maketrans("AB", "BA")), cut=cut)
     flipped = {"A": "B", "B": "A", "tie": "tie", None: None}
     assert (found and flipped[found.value]) == (exchanged and exchanged.value)
+
+
+@pytest.mark.parametrize("piece", ["\n", "*", "[[", '"', "# ", "so, ", "the better answer is "])
+def test_what_a_judge_repeats_endlessly_is_read_at_once(piece: str) -> None:
+    started = time.monotonic()
+    assert READER.last(piece * 8000 + "\n[[ B ]]").value == "B"
+    assert time.monotonic() - started < 4
 
 
 @pytest.mark.parametrize("name", judge_templates())

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from rewardrouter.config.judging import PLACES, JudgeTemplate
-from rewardrouter.errors import one_line
 from rewardrouter.http.endpoint import BadAnswerError
 from rewardrouter.reward_models.http.protocols import NoScore, read_number
 from rewardrouter.reward_models.judges.reading import pair_reader
@@ -90,7 +89,7 @@ def read_opinion(template: JudgeTemplate, output: Output) -> Opinion:
     word = said[slice(*found.word)]
     if found.value is None:
         contradicted = ", which is denied or contradicted" if reader.value(word) else ""
-        return _none(f"its verdict is {one_line(ValueError(word))!r}{contradicted}", output)
+        return _none(f"its verdict is {' '.join(word.strip(' *_`').split())!r}{contradicted}", output)
     if output.cut and said[found.end :].strip():
         return _none("its answer was cut off behind a verdict", output)
     if found.value == "tie":

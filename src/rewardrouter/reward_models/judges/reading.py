@@ -59,8 +59,8 @@ class VerdictReader(Generic[T]):
     value
         What a word stands for; None for one that is not clear.
     exact
-        A regular expression of the words that contradict a verdict where they stand in a sentence (``B is better``,
-        ``[B]``); None where that would find too many, as with numbers.
+        A regular expression of the words that contradict a verdict where they stand alone in a sentence
+        (``B is better``, ``[B]``); None where that finds too many, as with numbers: these need a noun.
     grades
         Whether the words are numbers, on a scale to 10: ``[3]`` is a citation then, and a label is a rating.
     own
@@ -88,7 +88,8 @@ class VerdictReader(Generic[T]):
             rf"{spelling.CLOSE}[.,;:!]{{0,5}}{spelling.CLOSE}"
         )
         other = rf"{spelling.JOINT}{spelling.OPEN}(?:{spelling.NOUN}{spelling.OPEN}){{0,2}}(?P<other>{words})"
-        named = rf"(?:{spelling.NOUN}[*_`]{{0,5}})?(?P<%s>{exact or '(?!)'})[*_`]{{0,5}}"
+        optional, sentence = ("?", exact) if exact else ("", "(?!)" if grades or options else words)
+        named = rf"(?:{spelling.NOUN}[*_`]{{0,5}}){optional}(?P<%s>{sentence})[*_`]{{0,5}}"
         self._phrase = re.compile(rf"{lead}(?P<word>{words})")
         self._content = re.compile(rf"{lead}(?P<word>{words}){end}(?:{other}{end})?")
         self._other = re.compile(other)
