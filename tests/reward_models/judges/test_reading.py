@@ -92,6 +92,7 @@ def read(text: str, *, template: tuple[str, str, str | None, str] = ("A", "B", "
             r"[[B]]. A wrote [[\ A ]]",
             r"[[B]]. A wrote 【\A】, [\[\A]\]",
         ),
+        *("[[B]] ~~[[A]]~~", "Final: B", "Final verdict: <b>B</b>", "[[<strong>B</strong>]]", "Verdict: <B>"),
         "[[B]]\nA good answer [1] is short; of [[1, 2], [3, 4]] and [[1, 2]] nothing is right.",
         *(
             "[[B]] [the answer of A is [sic] wrong]",
@@ -160,6 +161,9 @@ def test_a_tie_may_be_named(said: str) -> None:
             "[[A]]. Actually, Response B is better.",
             "[[A]]\n\nOn reflection, B wins.",
             "[[A]]. Now I prefer B.",
+            "[[A]] → B",
+            "[[A]]\n- B",
+            "[[A]]. I'd change it to B.",
             "[[A]] though [B] is fine",
         ),
     ],

@@ -101,8 +101,9 @@ class VerdictReader(Generic[T]):
         self._sentence = re.compile(
             rf"(?<![\w'])(?:{named % 'a'}(?:\s+{spelling.WINS}|\s*更[好优佳])(?i:\s+than\b[^.!?\n]{{0,30}})?"
             rf"(?i:\s+(?:{spelling.RESPONSE}|overall|one|here)\b)*"
-            rf"|(?i:choose|pick|prefer|select|vote\s+for|go\s+with|favou?r)\s+{named % 'b'}){spelling.STOP}"
-            rf"|(?:[.:,;!?>(\[{{<\"*_`]|\b(?i:so|thus|therefore|hence|finally|is|be|say|no|now))[\s*_`\"'(\[{{<]{{0,20}}"
+            rf"|(?i:choose|pick|prefer|select|vote\s+for|go\s+with|favou?r|(?:chang|switch)\w*\s+(?:\w+\s+){{0,3}}?to)"
+            rf"\s+{named % 'b'}){spelling.STOP}"
+            rf"|(?:[^\w\s\\]|\b(?i:so|thus|therefore|hence|finally|is|be|say|no|now))[\s*_`\"'(\[{{<]{{0,20}}"
             rf"(?P<c>{exact or '(?!)'}){spelling.ENDING.pattern}"
         )
 
@@ -316,10 +317,11 @@ class VerdictReader(Generic[T]):
 
 
 def _is_echo(plain: str, mark: Mark[T]) -> bool:
-    """Tell whether a mark is of the prompt's instructions, repeated; or a link."""
+    """Tell whether a mark is of the prompt's instructions, repeated; or a link, or struck out."""
+    struck = plain.startswith("~~", mark.end) and plain[: mark.start].endswith("~~")
     link = mark.value is None and plain.startswith("(", mark.end)
     before = spelling.ECHO_BEFORE.search(plain, max(0, mark.start - 60), mark.start)
-    return bool(link or before or spelling.ECHO_BEHIND.match(plain, mark.end))
+    return bool(link or struck or before or spelling.ECHO_BEHIND.match(plain, mark.end))
 
 
 def _merged(marks: Iterable[Mark[T]]) -> list[Mark[T]]:

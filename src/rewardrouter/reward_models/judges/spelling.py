@@ -14,8 +14,8 @@ PLAIN: dict[int, str | int] = {
     ord("−"): "-",
 }
 
-OPEN = r"(?:\\(?:text|math|bf|bm|f?boxed)\w*\s*\{|\\?[\s*_`\"'$(\[{<~|#]){0,20}"
-CLOSE = r"[\s*_`\"'$)\]}>~|\\]{0,20}"
+OPEN = r"(?:<(?:b|i|u|em|strong|code)>|\\(?:text|math|bf|bm|f?boxed)\w*\s*\{|\\?[\s*_`\"'$(\[{<~|#]){0,20}"
+CLOSE = r"(?:</(?:b|i|u|em|strong|code)>|[\s*_`\"'$)\]}>~|\\]){0,20}"
 TIGHT = re.compile(r"[*_`\"'$)\]}>~|\\]*")
 RESPONSE = (
     r"(?:assistant|response|answer|model|output|option|candidate|chatbot|solution|completion|reply|ai"
@@ -42,7 +42,7 @@ TAG = re.compile(
 LABEL = (
     r"(?P<decides>verdict|decision|winner|judge?ment|判断|结论|裁决)"
     rf"|(?P<best>(?:better|best|preferred|winning|stronger|superior)(?:\s+(?:{RESPONSE}|one))?|preference|更好的?回答)"
-    r"|(?P<weak>answer|output|response|option|回答|答案|result|choice|conclusion|selection|pick|vote)"
+    r"|(?P<weak>answer|output|response|option|回答|答案|result|choice|conclusion|selection|pick|vote|final)"
 )
 RATING = r"(?P<decides>(?:rating|score|grade|mark)s?|overall|total|评分|分数)(?P<best>(?!))?(?P<weak>(?!))?"
 LEAD = (
@@ -78,15 +78,15 @@ ECHO_BEFORE = re.compile(
     r"(?i)\b(?:example|e\.g\.?|such\s+as)(?:\s+output)?[\s:,]*(?:[\"'`][^\n\"\[]{0,40})?\Z|请[^\n。]{0,12}输出[\"']?\Z"
 )
 SUPPOSED = re.compile(r"(?i)\b(?:if|when|whether|unless|although|though|while|not|n't|never)\s+\Z")
-JOINED = re.compile(rf"(?:{JOINT}|[ *_`]*[=~≈]+)[\s*_`\"'(]*(?:(?i:and|or)\s+)?[\s*_`\"'(]*")
+JOINED = re.compile(rf"(?:{JOINT}|[ *_`]*[=≈]+)[\s*_`\"'(]*(?:(?i:and|or)\s+)?[\s*_`\"'(]*")
 RANGE = re.compile(r"(?i)[ *_`]*(?:to|[-–])[ *_`]*")
 ABOVE = re.compile(r"[ *_`]*(?:>+|≻|≫|»)[ *_`]*")
-SCALE = re.compile(r"(?i)[\s*_`\"')]*(?:/|out\s+of|of)[\s*_`\"'(\[]*(\d+)[*_`\"')\]]*")
+SCALE = re.compile(r"(?i)[\s*_`\"')(]*(?:/|out\s+of|of)[\s*_`\"'(\[]*(\d+)[*_`\"')\]]*")
 UNCLOSED = re.compile(r"[\[【{][^\]】}\n]{0,40}\Z")
 NESTED = re.compile(r"\]\s*,\s*\[")
 PROSE = re.compile(r"\s+[a-z]")
 RUNS_ON = re.compile(r"[A-Za-z0-9]{2}")
-ENDING = re.compile(r"[\s.!*_`\"')\]}>$。]*\Z")
+ENDING = re.compile(r"[\s.!*_`\"')\]}>|$。]*\Z")
 LINE = re.compile(r"[ \t]*\n?[^\n]{0,80}")
 GIVEN = re.compile(r"(?i)\b(?:rate|give|grade|score|award)s?\b[^.!?:\n]{0,40}\Z")
 TIE = (
