@@ -98,6 +98,25 @@ def test_only_the_two_letters_count(p: float) -> None:
     assert {token for token, _ in reply.top} == {"m", "M", "Both"}
 
 
+@pytest.mark.parametrize(
+    ("top", "p"),
+    [
+        ([(" m", -0.01), ("M", -5.0)], 0.9932403),
+        ([("m", -5.0), ("▁M", -0.01)], 0.0067597),
+        ([("m", -1.0), (" m", -1.0), ("M", -0.30685281944005466)], 0.5),
+        ([("m", -2.0), ("M", -2.0), ("The", -0.3)], 0.5),
+        ([("m", -2.0), ("m", -2.0), ("M", -2.0)], 0.5),  # told twice
+        ([("model", -0.1), ("m", -3.0), ("MM", -0.2), ("M", -3.0)], 0.5),
+    ],
+)
+def test_a_letter_behind_a_space_is_the_letter(
+    task: Callable[..., AlpacaEval], top: list[tuple[str, float]], p: float
+) -> None:
+    (score,) = task(1).score(answers(1), asking(lambda _: Reply(top[0][0], top=tuple(top)))).values()
+    first = policy_first(task(1).calls(answers(1))[0])
+    assert score.more["win_rate"] == pytest.approx(100 * (p if first else 1 - p), abs=1e-3)
+
+
 def test_what_is_no_preference_is_counted_and_left_out(task: Callable[..., AlpacaEval]) -> None:
     odd = {
         "0": completion("M"),  # a server without log-probabilities

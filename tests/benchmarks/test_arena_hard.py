@@ -145,24 +145,54 @@ def test_a_silent_judge_is_asked_to_go_on_and_then_counted(make: Callable[..., A
     assert len(seen) == 4
 
 
-def test_contradictions_and_refusals_win_nothing(make: Callable[..., ArenaHard]) -> None:
+def test_unclear_verdicts_and_refusals_win_nothing(make: Callable[..., ArenaHard]) -> None:
     replies = {
-        "q0/baseline-first": read_chat(completion("[[B>>A]] or rather [[A>>B]]")),
+        "q0/baseline-first": read_chat(completion("[[B>>A]] or rather [[A>>B]] or [[B>>A]]")),
         "q0/policy-first": read_chat(completion(None, refusal="no")),
         "q1/baseline-first": read_chat(completion("[[AAA]] [[B>B]]")),
         "q1/policy-first": read_chat(completion("<think>[[A>>B]]</think> [[B>A]]")),
     }
     score = make(2, attempts=1).score(answers(2), asking(replies))["arena_hard"]
     assert score.failures == {
-        "verdicts: contradict each other": 1,
         "verdicts: refused by the model": 1,
-        "verdicts: none given": 1,
+        "verdicts: none given": 2,
     }
     assert (score.score, score.scored) == (0.0, 1)
 
 
-def test_the_same_verdict_twice_is_one() -> None:
-    assert read_verdict("[[A>B]] as I said, [[A>B]]") == "A>B"
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("[[A>B]] as I said, [[A>B]]", "A>B"),
+        ("[[A>B]] at first, finally [[A<B]]", "B>A"),
+        ("[[A >> B]]", "A>>B"),
+        ("[[B=A]]", "A=B"),
+        ("[[A>B]]? No: [[A ≫ B]]", "A>>B"),
+        ("[[A>B]]? No: [[A≪B]]", "B>>A"),
+        ("[[B&gt;A]]", "B>A"),
+        ("[[Assistant A > Assistant B]]", "A>B"),
+        ("[[A>B]] then [B>A]", "B>A"),
+        (r"[[A>B]] then \boxed{B \gg A}", "B>>A"),
+        ("[[A>B]] first.\n\nFinal verdict: B>A", "B>A"),
+        ("[[A>B]], that is, **b>>a**", "B>>A"),
+        ("[[A>B]] or [[B>A]]", "none given"),
+        ("[[A>B]] hm [[A>B or B>A]]", "none given"),
+        ("[[A>B]] hm [[A]]", "none given"),
+        ("[[A>B]] hm [[A>>>B]]", "none given"),
+        ("[[A>B]] hm [[A>A]]", "none given"),
+        ("[[B>A]]. Of [[A>>B]], [[A>B]], [[A=B]], [[B>A]], [[B>>A]] I chose one.", "B>A"),
+    ],
+)
+def test_the_last_verdict_counts_however_it_is_spelled(said: str, verdict: str) -> None:
+    assert read_verdict(said) == verdict
+
+
+def test_a_judge_that_goes_on_is_read_behind_its_thoughts_each_time(make: Callable[..., ArenaHard]) -> None:
+    def reply(call: Call) -> Reply:
+        return read_chat(completion("[[B>A]]" if len(call.body["messages"]) > 2 else "<think>[[A>B]]? I"))
+
+    score = make(1).score(answers(1), asking(reply))["arena_hard"]
+    assert (score.failures, score.score) == ({}, 50)
 
 
 def test_what_is_missing_is_said(make: Callable[..., ArenaHard], tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from rewardrouter.benchmarks.arena_hard import VERDICT
-from rewardrouter.benchmarks.judge_prompts import NEVER, defused, judge_messages, without_thoughts
+from rewardrouter.benchmarks.calls import Reply
+from rewardrouter.benchmarks.judge_prompts import NEVER, defused, judge_messages, read_last
+from rewardrouter.reward_models.judges.reading import pair_reader
 
 ALL_PLACES = {
     name: f"<{name}>"
@@ -91,7 +93,13 @@ def test_ordinary_answers_are_shown_as_they_are(verdict: str) -> None:
     assert defused(answer, verdict) == answer
 
 
-def test_a_judge_is_read_behind_its_thoughts() -> None:
-    assert without_thoughts("<think>[[A]]</think>so [[B]]") == "so [[B]]"
-    assert without_thoughts("<think>[[A]] and then") == ""
-    assert without_thoughts("plain [[A]]") == "plain [[A]]"
+def test_a_judge_is_read_behind_its_thoughts_and_only_to_where_it_was_cut_off() -> None:
+    reader = pair_reader("A", "B", "C")
+    said = [
+        read_last(reader, Reply(text))
+        for text in ("<think>[[A]]</think>so [[B]]", "<think>[[A]] and then", "x")
+    ]
+    assert said == ["B", "none given", "none given"]
+    assert read_last(reader, Reply("So: [[A]] ", cut=True)) == "A"
+    assert read_last(reader, Reply("[[A]], but", cut=True)) == "cut off behind one"
+    assert read_last(reader, Reply("[[A]]", failure="refused")) == "refused"

@@ -123,6 +123,33 @@ def test_an_answer_that_grades_itself_is_defused(make: Callable[..., MtBench]) -
         ("[[ten]]", "none given"),
         ("", "none given"),
         ("[[10.01]]", "beyond 1 to 10"),
+        ("[[5]] at first. Finally [[ 9 ]]", 9.0),
+        ("As [1] says, fine. Rating: 8/10", 8.0),
+        ("[[7]] as in [2].", 7.0),
+        ("[[8]] out of [[10]]", 8.0),
+        ("[[8]]/10, for accuracy", 8.0),
+        ("[[8/10]]", 8.0),
+        ("[[8.5]]", 8.5),
+        ("[[5]], no: 【9】", 9.0),
+        (r"[[5]], no: \boxed{7}", 7.0),
+        ("[[5]].\n\n**Rating: 9**", 9.0),
+        ("[[5]], no, I rate it 9 out of 10 now.", 9.0),
+        ('[[8]], in the form "[[rating]]", for example: "Rating: [[5]]".', 8.0),
+        ("Rating: [[3]], as x = [[1, 2], [3, 4]] is wrong", 3.0),
+        ("[[5]] and then [[11]]", "beyond 1 to 10"),
+        ("[[5]] and then [[-3]]", "beyond 1 to 10"),
+        ("[[5]] and then [[nine]]", "none given"),
+        ("[[5]] and then [[7-8]]", "none given"),
+        ("[[5]] and then [[7, 8]]", "none given"),
+        ("[[4]] out of 5", "none given"),
+        ("[[80]]%", "none given"),
+        ("[[5]] to [[6]]", "none given"),
+        ("lowered from [[8]] to [[6]]", 6.0),
+        ("[[8]]/[[10]]", 8.0),
+        ("[[8]].\nAccuracy score: 9/10", 8.0),
+        ("[[6]]. Overall: 7/10", 7.0),
+        ('{"rating": 9, "reason": "2 of 3"}', 9.0),
+        ("Rating: 4/5", "none given"),
     ],
 )
 def test_ratings(text: str, rating: float | str) -> None:
@@ -132,6 +159,9 @@ def test_ratings(text: str, rating: float | str) -> None:
 def test_winners() -> None:
     assert [read_winner(say(f"so [[{letter}]]")) for letter in "ABC"] == ["A", "B", "C"]
     assert read_winner(say("[[A]]? No: [[B]]")) == "B"
+    assert read_winner(say("[[A]]? No: [[ B ]]")) == "B"
+    assert read_winner(say("[[A]]? No: [[Tie]]")) == "C"
+    assert read_winner(say("[[A]]? No: [[A/B]]")) == "none given"
     assert read_winner(say("[[D]]")) == "none given"
     assert read_winner(say("[[A]] is what one mi", finish="length")) == "cut off behind one"
 

@@ -2,9 +2,10 @@
 
 The judge sees both outputs, as models ``m`` and ``M``, and names the better in one token. Which of them is the
 policy's is drawn by a hash of seed and instruction; the preference is the probability of its letter among the two,
-from the log-probabilities of the five likeliest tokens (annotator ``weighted_alpaca_eval_gpt4_turbo``). An output that
-is the reference's to the letter is a draw, of which the judge is not asked. The score is the length-controlled win rate
-(:mod:`rewardrouter.benchmarks.length_control`); the plain one stands beside it.
+from the log-probabilities of the five likeliest tokens (annotator ``weighted_alpaca_eval_gpt4_turbo``). A letter with
+white space before it is that letter; alpaca_eval leaves it out, and with ``" m"`` on top would go by the rest alone.
+An output that is the reference's to the letter is a draw, of which the judge is not asked. The score is the
+length-controlled win rate (:mod:`rewardrouter.benchmarks.length_control`); the plain one stands beside it.
 
 The interval is a bootstrap over instructions, where alpaca_eval gives the standard error of the predictions. Its fits
 have no penalty: that draws towards 50, and would make the interval too narrow, in the worst case one point. Where it
@@ -26,15 +27,19 @@ import numpy as np
 from rewardrouter.benchmarks.answers import Answer, Answers, read_answers
 from rewardrouter.benchmarks.calls import Call, Reply
 from rewardrouter.benchmarks.intervals import Bootstrap
-from rewardrouter.benchmarks.judge_prompts import NEVER, defused, judge_messages, without_thoughts
+from rewardrouter.benchmarks.judge_prompts import NEVER, defused, judge_messages
 from rewardrouter.benchmarks.length_control import STRENGTHS, Gamed, LengthController, read_gamed
 from rewardrouter.benchmarks.questions import Question, check_ids, question_rows, text_of
 from rewardrouter.benchmarks.results import BenchmarkScore
 from rewardrouter.benchmarks.task import Ask, Server, answer_failures, summary
 from rewardrouter.config.benchmark import BenchmarkConfig, GlmName
 from rewardrouter.errors import ConfigError, DataError
+from rewardrouter.thoughts import answer_of
 
 _LETTERS = ("m", "M")
+
+_SPACES = " \t\r\n\u2581\u0120\u010a"
+"""White space, and how tokenizers write it: a letter with it is that letter, as the judge would begin its answer."""
 
 
 class AlpacaEval:
@@ -195,12 +200,14 @@ class AlpacaEval:
         if reply.failure is not None:
             return reply.failure
         if not self._settings.weighted:
-            said = without_thoughts(reply.text).strip()
+            said = (answer_of(reply.text) or "").strip(f"{_SPACES}.\"'`*")
             return float(said == _LETTERS[0]) if said in _LETTERS else "neither m nor M"
         if not reply.top:
             return "no log-probabilities (alpaca_eval.weighted=false does without)"
-        found = dict(reply.top)
-        weights = [np.exp(found[letter]) if letter in found else 0.0 for letter in _LETTERS]
+        weights = [
+            sum(np.exp(value) for token, value in set(reply.top) if token.strip(_SPACES) == letter)
+            for letter in _LETTERS
+        ]
         return float(weights[0] / sum(weights)) if sum(weights) > 0 else "neither m nor M"
 
     def _policy_first(self, question: Question) -> bool:

@@ -1,8 +1,9 @@
 r"""Arena-Hard v0.1: 500 hard prompts, each answer against a baseline's in both orders (arXiv 2406.11939).
 
 The judge answers the prompt itself, then gives one of five verdicts: ``[[A>>B]]``, ``[[A>B]]``, ``[[A=B]]``,
-``[[B>A]]``, ``[[B>>A]]``; where it has given none, it is asked to go on. All verdicts in what it said must be the
-same. In the first game the baseline is A. A game counts once, thrice where the verdict is strong, a tie as half of
+``[[B>A]]``, ``[[B>>A]]``; where it has given none, it is asked to go on. Of several the last counts, however it is
+spelled (``[[A<B]]``, ``[[A ≫ B]]``); the published code takes none where they differ. In the first game the baseline is
+A. A game counts once, thrice where the verdict is strong, a tie as half of
 either.
 
 The score is the win rate that a Bradley-Terry model of the games predicts. With two players its maximum likelihood is
@@ -20,16 +21,46 @@ from collections.abc import Mapping, Sequence
 from rewardrouter.benchmarks.answers import Answers, read_answers
 from rewardrouter.benchmarks.calls import Call, Reply
 from rewardrouter.benchmarks.intervals import Bootstrap
-from rewardrouter.benchmarks.judge_prompts import defused, judge_messages, without_thoughts
+from rewardrouter.benchmarks.judge_prompts import defused, judge_messages
 from rewardrouter.benchmarks.questions import Question, Row, check_ids, question_rows, text_of
 from rewardrouter.benchmarks.results import BenchmarkScore
 from rewardrouter.benchmarks.task import Ask, Server, answer_failures, summary
 from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.errors import ConfigError
+from rewardrouter.reward_models.judges.reading import VerdictReader
+from rewardrouter.thoughts import answer_of
 
-VERDICT = r"\[\[([AB<>=]+)\]\]"
+VERDICT = r"\[\[\s*([AB][AB<>=≫≪\s]*)\]\]"
+"""What answers may not hold as it is."""
+
 _POINTS = {"A>>B": (3.0, 3.0), "A>B": (1.0, 1.0), "A=B": (0.5, 1.0), "B>A": (0.0, 1.0), "B>>A": (0.0, 3.0)}
 """Of A, and how often the game counts."""
+
+_SIGNS = {
+    "&gt;": ">", "&lt;": "<", r"\gg": ">>", r"\ll": "<<",
+    "≫": ">>", "≪": "<<", r"\approx": "=", "≈": "=", "~": "=", "==": "=",
+}  # fmt: skip
+_NAME = r"(?i:(?:assistant|response|answer|model)\s+)?(?P<%s>[ABab])"
+_RELATION = rf"{_NAME % 'left'}\s*(?P<sign>{'|'.join(map(re.escape, _SIGNS))}|[<>=]+)\s*{_NAME % 'right'}"
+
+
+def _relation(word: str) -> str | None:
+    """Return the verdict that a relation is; None where it is none of the five."""
+    if (found := re.fullmatch(_RELATION, word)) is None:
+        return None
+    left, sign, right = (
+        found["left"].upper(),
+        _SIGNS.get(found["sign"], found["sign"]),
+        found["right"].upper(),
+    )
+    if "<" in sign or (sign == "=" and left == "B"):
+        left, sign, right = right, sign.replace("<", ">"), left
+    verdict = f"{left}{sign}{right}"
+    return verdict if verdict in _POINTS else None
+
+
+_WORDS = re.sub(r"\?P<\w+>", "?:", rf"(?<![A-Za-z0-9<>=]){_RELATION}(?![A-Za-z0-9<>=])")
+_RELATIONS = VerdictReader(_WORDS, _relation, options=frozenset(_POINTS))
 
 _GO_ON = "continue your judgment and finish by outputting a final verdict label"
 
@@ -93,12 +124,12 @@ class ArenaHard:
         failures = answer_failures(self.questions, answers)
         calls = {call.id: call for call in self.calls(answers)}
         replies = dict(ask(list(calls.values())))
-        said = {name: reply.text for name, reply in replies.items()}
+        said = {name: answer_of(reply.text) or "" for name, reply in replies.items()}
         for _ in range(1, self._settings.attempts):
             silent = [name for name, text in said.items() if _silent(replies[name], text)]
             calls |= {name: _further(calls[name], replies[name]) for name in silent}
             replies |= ask([calls[name] for name in silent]) if silent else {}
-            said |= {name: f"{said[name]}\n{replies[name].text}" for name in silent}
+            said |= {name: f"{said[name]}\n{answer_of(replies[name].text) or ''}" for name in silent}
         values: dict[str, tuple[float, float]] = {}
         for question in self.questions:
             points = [0.0, 0.0]
@@ -129,11 +160,9 @@ class ArenaHard:
 
 
 def read_verdict(text: str) -> str:
-    """Return the verdict in what a judge said, or the name of why there is none."""
-    found = {verdict for verdict in re.findall(VERDICT, without_thoughts(text)) if verdict in _POINTS}
-    if len(found) > 1:
-        return "contradict each other"
-    return found.pop() if found else "none given"
+    """Return the verdict in what a judge said behind its thoughts, or the name of why there is none."""
+    found = _RELATIONS.last(text)
+    return found.value if found and found.value else "none given"
 
 
 def _silent(reply: Reply, text: str) -> bool:

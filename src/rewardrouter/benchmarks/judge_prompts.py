@@ -12,12 +12,18 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+from rewardrouter.benchmarks.calls import Reply
 from rewardrouter.config.base import StrictModel, validate
 from rewardrouter.config.judging import JudgeTemplate
 from rewardrouter.config.loading import read_yaml
 from rewardrouter.reward_models.judges.prompt import JudgePrompt
+from rewardrouter.reward_models.judges.reading import VerdictReader
 from rewardrouter.reward_models.judges.templates import find_template
+from rewardrouter.thoughts import answer_of
+
+T = TypeVar("T")
 
 _FILE = Path(__file__).with_name("judge_prompts.yaml")
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -67,16 +73,24 @@ def defused(answer: str, verdict: str) -> str:
     return _guard(verdict).defused(answer)
 
 
-def without_thoughts(text: str) -> str:
-    """Return a judge's reply behind its reasoning, where that is marked by ``<think>``; empty if it did not end."""
-    said = text.rpartition("</think>")[2]
-    return "" if said.lstrip().startswith("<think>") else said
+def read_last(reader: VerdictReader[T], reply: Reply) -> T | str:
+    """Return the last verdict in a judge's reply, or the name of why there is none."""
+    if reply.failure is not None:
+        return reply.failure
+    said = answer_of(reply.text)
+    found = None if said is None else reader.last(said, cut=reply.cut)
+    if said is None or found is None or found.value is None:
+        return "none given"
+    return "cut off behind one" if reply.cut and said[found.end :].strip() else found.value
 
 
 @cache
 def _guard(verdict: str) -> JudgePrompt:
-    user = "{question}{answer_a}{answer_b}" if verdict == NEVER else _FRAMES
-    return JudgePrompt(JudgeTemplate(user=user, verdict=verdict, tie="C"))
+    if verdict == NEVER:
+        return JudgePrompt(
+            JudgeTemplate(user="{question}{answer_a}{answer_b}", verdict=verdict, a="m", b="M")
+        )
+    return JudgePrompt(JudgeTemplate(user=_FRAMES, verdict=verdict, tie="C"))
 
 
 @cache

@@ -5,8 +5,8 @@ each turn with a baseline's, ``[[A]]``, ``[[B]]`` or ``[[C]]``, in both orders; 
 else is a tie, which counts half. The judge sees the whole conversation where it looks at the second turn, and reference
 answers in mathematics, reasoning and coding, where there are some, of both turns.
 
-Of several verdicts in one reply the last counts, as in all that we read of judges (FastChat takes the first, and A
-before B). A turn without a verdict, or without one in either order, is left out of the score.
+Of several verdicts in one reply the last counts, however it is spelled, as in all that we read of judges (FastChat
+takes the first, and A before B). A turn without a verdict, or without one in either order, is left out of the score.
 
 The native files are FastChat's ``question.jsonl`` (``question_id, category, turns``, and in later ones ``reference``,
 which FastChat does not use, and which holds empty texts) and ``reference_answer/gpt-4.jsonl``, which it does.
@@ -21,12 +21,14 @@ from collections.abc import Mapping, Sequence
 from rewardrouter.benchmarks.answers import Answer, Answers, read_answers
 from rewardrouter.benchmarks.calls import Call, Reply
 from rewardrouter.benchmarks.intervals import Bootstrap
-from rewardrouter.benchmarks.judge_prompts import defused, judge_messages, without_thoughts
+from rewardrouter.benchmarks.judge_prompts import defused, judge_messages, read_last
 from rewardrouter.benchmarks.questions import Question, Row, check_ids, question_rows
 from rewardrouter.benchmarks.results import BenchmarkScore
 from rewardrouter.benchmarks.task import Ask, Server, answer_failures, summary
 from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.errors import ConfigError, DataError
+from rewardrouter.reward_models.judges.reading import VerdictReader, pair_reader
+from rewardrouter.reward_models.judges.templates import find_template
 
 TEMPERATURES = {
     **dict.fromkeys(("writing", "roleplay"), 0.7),
@@ -40,12 +42,19 @@ _WITH_REFERENCE = ("math", "reasoning", "coding")
 _TURNS = (1, 2)
 _ORDERS = ("policy-first", "baseline-first")
 
-_VERDICT = r"\[\[(\d+\.?\d*|[ABC])\]\]"
+_VERDICT = r"\[\[\s*(-?\d+\.?\d*|[ABC])\s*\]\]"
 """What answers may not hold as it is."""
 
-_RATING = re.compile(r"\[\[(\d+\.?\d*)\]\]")
-_RATING_BARE = re.compile(r"\[(\d+\.?\d*)\]")
-_WINNER = re.compile(r"\[\[([ABC])\]\]")
+_GRADE = r"(?<![\w.,/-])-?\d+(?:\.\d+)?(?:\s*(?:/|(?i:out\s+of))\s*\d+)?(?!\d|\.\d)"
+
+
+def _grade(word: str) -> float | None:
+    """Return a grade; None of one on another scale than to 10."""
+    grade, *scale = re.split(r"/|out\s+of", word, flags=re.IGNORECASE)
+    return float(grade) if not scale or int(scale[0]) == 10 else None
+
+
+_RATINGS = VerdictReader(_GRADE, _grade, grades=True)
 
 
 class MtBench:
@@ -256,27 +265,15 @@ _EXCHANGED = str.maketrans("AB", "BA")
 
 def read_rating(reply: Reply) -> float | str:
     """Return the rating in a judge's reply, or the name of why there is none."""
-    if reply.failure is not None:
-        return reply.failure
-    said = without_thoughts(reply.text)
-    found = [*_RATING.finditer(said)] or [*_RATING_BARE.finditer(said)]
-    if not found:
-        return "none given"
-    if reply.cut and said[found[-1].end() :].strip():
-        return "cut off behind one"
-    rating = float(found[-1][1])
-    return rating if 1 <= rating <= 10 else "beyond 1 to 10"
+    rating = read_last(_RATINGS, reply)
+    return rating if isinstance(rating, str) or 1 <= rating <= 10 else "beyond 1 to 10"
 
 
 def read_winner(reply: Reply) -> str:
     """Return A, B or C (a tie), or the name of why there is none."""
-    if reply.failure is not None:
-        return reply.failure
-    said = without_thoughts(reply.text)
-    found = [*_WINNER.finditer(said)]
-    if not found:
-        return "none given"
-    return "cut off behind one" if reply.cut and said[found[-1].end() :].strip() else found[-1][1]
+    template = find_template("mt-bench-pair")
+    winner = read_last(pair_reader(template.a, template.b, template.tie, template.verdict), reply)
+    return "C" if winner == "tie" else winner
 
 
 def _id(question: Question, turn: int, order: str = "single") -> str:

@@ -11,7 +11,9 @@ for the verdict in the judge's answer::
         End with "Better: A" or "Better: B".
       verdict: 'Better: (\w+)'
 
-The verdict is the last match. What the expression's one group holds must be one of the words for A, B and a tie.
+What the expression's one group holds must be one of the words for A, B and a tie. The last match is the verdict, unless
+something behind it looks like another: a judge that ends with ``[[ B ]]`` or ``**Final verdict: B**`` is read as well
+(:mod:`rewardrouter.reward_models.judges.reading`). Words are read in whatever case, unless case tells them apart.
 """
 
 from __future__ import annotations

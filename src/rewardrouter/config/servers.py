@@ -223,7 +223,8 @@ class JudgeConfig(ServerConfig, RayPlaced):
 
     order: Literal["random", "both"] = "random"
     """Which response stands first. ``random``: drawn by the texts, so that a pair is asked in one way, however often
-    and in whichever order it comes; ``both``: asked in both orders, and a tie where the two differ."""
+    and in whichever order it comes; ``both``: asked in both orders, and a tie where the two differ; with ``logprobs``,
+    the probabilities of both orders are averaged."""
 
     seed: int = 0
     """Of the orders drawn."""
@@ -236,7 +237,7 @@ class JudgeConfig(ServerConfig, RayPlaced):
 
     logprobs: bool = False
     """Ask for the log-probabilities of A and B where the verdict stands, and give them as scores. Where the server
-    does not offer both, the verdict is a name only."""
+    does not offer both, the verdict is a name only. Equal probabilities are a tie."""
 
     extra: dict[str, Any] = Field(default_factory=dict)
     """Further fields of the request, such as ``top_p`` or ``chat_template_kwargs``; null takes one out."""

@@ -38,9 +38,8 @@ def test_the_last_verdict_counts(text, winner):
     [
         ("", "no verdict in its answer: empty"),
         ("A is better.", "no verdict in its answer: A is better."),
-        ("[[ A ]]", "no verdict in its answer: [[ A ]]"),
         ("First [[A]]. No: [[D]].", "its verdict is 'D': First [[A]]. No: [[D]]."),
-        ("[[a]]", "its verdict is 'a': [[a]]"),
+        ("[[A]] or [[B]]", "its verdict is 'B', which is denied or contradicted: [[A]] or [[B]]"),
         ("<think>[[A]] it is, or", "its reasoning did not end: <think>[[A]] it is, or"),
         ("<think>[[A]]</think>", "no verdict in its answer: <think>[[A]]</think>"),
         (f"{'x ' * 200}end", f"no verdict in its answer: ...{'x ' * 57}end"),
@@ -68,6 +67,14 @@ def test_words_may_be_of_ones_own():
     assert read("Better: second", template=template).winner == "B"
     assert read("Better: neither", template=template).winner == "tie"
     assert read("Better: first or second", template=template).winner is None
+
+
+def test_thoughts_that_the_template_opens_are_thoughts():
+    opened = GENERIC.model_copy(update={"user": f"{GENERIC.user}\n<think>\n"})
+    assert read("Maybe [[A]], or", template=opened).reason.startswith("its reasoning did not end")
+    assert read("Maybe [[A]].</think>[[B]]", template=opened).winner == "B"
+    quoting = GENERIC.model_copy(update={"user": f"Think in <think> first.\n{GENERIC.user}"})
+    assert read("[[B]]", template=quoting).winner == "B"
 
 
 def token(text, logprob=-0.1, **others):
@@ -118,8 +125,6 @@ class TestLogprobs:
         [
             [],
             [token("[["), token("A"), token("]]")],  # B is not among the likeliest
-            [verdict(A=-1.7, B=-0.2)],  # sampled against the odds
-            [verdict(A=-0.7, B=-0.7)],
             [verdict(A=float("nan"), B=-0.7)],
             [verdict(A=None, B=-0.7)],
             [token("other"), verdict(A=-0.2, B=-1.7)],  # of another text
@@ -131,6 +136,22 @@ class TestLogprobs:
     def test_where_they_are_not_offered_there_is_a_name_only(self, tokens):
         found = read("[[A]]", tokens=tokens)
         assert (found.winner, found.logprobs) == ("A", None)
+
+    @pytest.mark.parametrize(("a", "winner"), [(-0.7, "tie"), (-1.7, "A")])
+    def test_equal_ones_are_a_tie_and_what_was_sampled_against_the_odds_stays(self, a, winner):
+        found = read("[[A]]", tokens=[verdict(A=a, B=-0.7)])
+        assert (found.winner, found.logprobs) == (winner, (a, -0.7))
+
+    def test_those_of_one_word_with_and_without_white_space_add_up(self):
+        top = {"A": math.log(0.2), " A": math.log(0.3), " B": math.log(0.4), "\nB": math.log(0.1)}
+        template = JudgeTemplate(user="{question}{answer_a}{answer_b}", verdict=r"^\s*(\w)")
+        found = read(" A", tokens=[token(" A", top[" A"], top=top)], template=template)
+        assert found.logprobs == pytest.approx((math.log(0.5), math.log(0.5)))
+        assert found.winner == "tie"
+
+    def test_a_word_spelled_otherwise_has_the_same_alternatives(self):
+        tokens = [token("[[ "), token("b", -0.2, top={"b": -0.2, "a": -1.7}), token(" ]]")]
+        assert read("[[ b ]]", tokens=tokens).logprobs == (-1.7, -0.2)
 
     def test_a_tie_has_none(self):
         tokens = [token("[[C]]", top={"[[A]]": -0.2, "[[B]]": -1.7, "[[C]]": -0.1})]
@@ -146,8 +167,8 @@ class TestLogprobs:
         a, b = max(a, b), min(a, b)
         tokens = [*map(token, before), token("\n"), token("[["), verdict("", "", A=a, B=b), token("]]")]
         found = read("".join(part["token"] for part in tokens), tokens=tokens)
-        assert found.winner == "A"
-        assert found.logprobs == (None if a == b else (a, b))
+        assert found.winner == ("tie" if a - b < 1e-9 else "A")
+        assert found.logprobs == (a, b)
 
 
 def completion(**choice):

@@ -2,7 +2,7 @@
 
 Judges favour places, so which response stands first must not follow from the pair: with ``order: random`` it is drawn
 by a hash of seed, prompt and responses, and the pair with its responses exchanged is the same question. With ``order:
-both`` each pair is asked twice, and is a tie where the answers differ.
+both`` each pair is asked twice, and is a tie where the answers differ; probabilities, where they come, are averaged.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from rewardrouter.http.background import run
 from rewardrouter.http.endpoint import Endpoint, RequestError
 from rewardrouter.pairs import PreferencePair, Text, as_messages, digest
 from rewardrouter.pretrained.conversation import answer_text, clean, plain
-from rewardrouter.reward_models.judges.opinion import Opinion, read_opinion, read_output
+from rewardrouter.reward_models.judges.opinion import SAME, Opinion, read_opinion, read_output
 from rewardrouter.reward_models.judges.prompt import JudgePrompt
 from rewardrouter.reward_models.judges.templates import find_template
 from rewardrouter.verdicts import Unanswered, Verdict, Winner
@@ -168,10 +169,20 @@ class JudgeRewardModel:
                 failed = Verdict.failed if any(answer.answered for answer in found) else Unanswered.failed
                 return failed(self.name, opinion.reason or "no verdict", seconds)
         winners = {opinion.winner for opinion in opinions}
-        if len(winners) > 1:
-            return Verdict(self.name, "tie", seconds=seconds)
-        scores = [opinion.logprobs for opinion in opinions if opinion.logprobs is not None]
-        if len(scores) < len(opinions):
-            return Verdict(self.name, winners.pop(), seconds=seconds)
-        a, b = (sum(score[side] for score in scores) / len(scores) for side in (0, 1))
-        return Verdict.from_scores(self.name, a, b, seconds)
+        named: Winner | None = opinions[0].winner if len(winners) == 1 else "tie"
+        known = [opinion.logprobs for opinion in opinions if opinion.logprobs is not None]
+        if len(known) < len(opinions):
+            return Verdict(self.name, named, seconds=seconds)
+        a, b = (_log_mean([logprobs[side] for logprobs in known]) for side in (0, 1))
+        if abs(a - b) < SAME:
+            a = b
+        verdict = Verdict.from_scores(self.name, a, b, seconds)
+        if len(winners) == 1 and verdict.winner != named:  # sampled against the odds
+            return Verdict(self.name, named, seconds=seconds)
+        return verdict
+
+
+def _log_mean(values: Sequence[float]) -> float:
+    """Return the logarithm of the mean of probabilities, of their logarithms."""
+    most = max(values)
+    return most + math.log(sum(math.exp(value - most) for value in values) / len(values))

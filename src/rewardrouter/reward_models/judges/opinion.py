@@ -1,25 +1,32 @@
 """What a judge said: read from its own output, by the last verdict in it, or not at all.
 
-Reasoning that a model writes between ``<think>`` and ``</think>`` is not its answer. An answer that was cut off counts
-only if the verdict is the last thing in it: what comes before a conclusion may name either response. The last match
-of the template's expression decides; where its word is none of the template's, there is no verdict, whatever earlier
-matches say.
+Thoughts are not its answer (:mod:`rewardrouter.thoughts`), also where the template has opened them. The last verdict
+decides, however it is spelled (:mod:`rewardrouter.reward_models.judges.reading`). An answer that was cut off counts
+only if the verdict is the last thing in it: what comes before a conclusion may name either response.
 
 Where the server gives log-probabilities, the token that holds the verdict's word is found by its place in the text,
-and the same token with the other word tells the probability of the other verdict.
+and the same token with the other word tells the probability of the other verdict. Equal probabilities are a tie.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from rewardrouter.config.judging import JudgeTemplate
-from rewardrouter.errors import one_line
+from rewardrouter.config.judging import PLACES, JudgeTemplate
 from rewardrouter.http.endpoint import BadAnswerError
 from rewardrouter.reward_models.http.protocols import NoScore, read_number
+from rewardrouter.reward_models.judges.reading import pair_reader
+from rewardrouter.thoughts import answer_start, opens_thoughts
 from rewardrouter.verdicts import Winner
+
+_PLACE = re.compile("|".join(rf"\{{{place}\}}" for place in PLACES))
+
+SAME = 1e-9
+"""Log-probabilities that differ by less are equal: the arithmetic of servers is no finer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Opinion:
     winner: Winner | None
     reason: str | None = None
     logprobs: tuple[float, float] | None = None
-    """log P(A), log P(B) of the verdict's word, where both are known and the winner is the likelier one."""
+    """log P(A), log P(B) where the verdict's word stands, if both are known; the less likely may have been sampled."""
 
 
 def read_output(answer: Any) -> Output:
@@ -70,21 +77,26 @@ def read_output(answer: Any) -> Output:
 
 def read_opinion(template: JudgeTemplate, output: Output) -> Opinion:
     """Return the opinion in a judge's output."""
-    start = output.text.rfind("</think>") + len("</think>") if "</think>" in output.text else 0
-    said = output.text[start:]
-    if said.lstrip().startswith("<think>"):
+    behind = _PLACE.split(template.user)[-1]
+    start = answer_start(output.text, opened=opens_thoughts(behind))
+    if start is None:
         return _none("its reasoning did not end", output)
-    found = None
-    for found in re.finditer(template.verdict, said):  # noqa: B007 - the last one
-        pass
+    said = output.text[start:]
+    reader = pair_reader(template.a, template.b, template.tie, template.verdict)
+    found = reader.last(said, cut=output.cut)
     if found is None:
         return _none("no verdict in its answer", output)
-    winner = template.winner(found[1])
-    if winner is None:
-        return _none(f"its verdict is {one_line(ValueError(found[1]))!r}", output)
-    if output.cut and said[found.end() :].strip():
+    word = said[slice(*found.word)]
+    if found.value is None:
+        contradicted = ", which is denied or contradicted" if reader.value(word) else ""
+        return _none(f"its verdict is {' '.join(word.strip(' *_`').split())!r}{contradicted}", output)
+    if output.cut and said[found.end :].strip():
         return _none("its answer was cut off behind a verdict", output)
-    return Opinion(winner, None, _logprobs(template, output, winner, start + found.start(1)))
+    if found.value == "tie":
+        return Opinion("tie")
+    logprobs = _logprobs(template, output, start + found.word[0], word)
+    tied = logprobs is not None and math.isclose(*logprobs, rel_tol=0, abs_tol=SAME)
+    return Opinion("tie" if tied else found.value, None, logprobs)
 
 
 def _none(reason: str, output: Output) -> Opinion:
@@ -94,42 +106,49 @@ def _none(reason: str, output: Output) -> Opinion:
     return Opinion(None, f"{reason}{cut}: {shown or 'empty'}")
 
 
-def _logprobs(
-    template: JudgeTemplate, output: Output, winner: Winner, place: int
-) -> tuple[float, float] | None:
-    """Return log P(A) and log P(B) at the verdict's word, which begins at ``place`` in the text."""
-    if winner == "tie":
-        return None
-    word = (template.a if winner == "A" else template.b).encode()
-    wanted = len(output.text[:place].encode("utf-8", "replace"))
-    whole, behind = output.text.encode("utf-8", "replace"), 0
+def _logprobs(template: JudgeTemplate, output: Output, place: int, word: str) -> tuple[float, float] | None:
+    """Return log P(A) and log P(B) where the verdict's word stands, which begins at ``place`` in the text."""
+    wanted, length = len(_encoded(output.text[:place])), len(_encoded(word))
+    whole, behind = _encoded(output.text), 0
     for token in output.tokens:
         text = _bytes(token)
         if text is None or whole[behind : behind + len(text)] != text:
             return None
         if behind + len(text) > wanted:
-            before, after = text[: wanted - behind], text[wanted - behind + len(word) :]
-            if text != before + word + after:
+            before, after = text[: wanted - behind], text[wanted - behind + length :]
+            if text != before + _encoded(word) + after:
                 return None
-            found = _alternatives(token)
-            a, b = (found.get(before + name.encode() + after) for name in (template.a, template.b))
-            if a is None or b is None or (a > b) != (winner == "A") or a == b:
-                return None
-            return a, b
+            fold = str.lower if word not in (template.a, template.b) else str
+            a, b = (
+                log_probability(_alternatives(token), before + _encoded(fold(name)) + after)
+                for name in (template.a, template.b)
+            )
+            return None if a is None or b is None else (a, b)
         behind += len(text)
     return None
 
 
-def _alternatives(token: Any) -> dict[bytes, float]:
-    """Return the log-probability of each token that might have stood there."""
+def log_probability(tokens: Iterable[tuple[bytes, float]], wanted: bytes) -> float | None:
+    """Return the log-probability of a token, with or without white space around it; None where it is not known."""
+    found = [value for text, value in set(tokens) if text.strip() == wanted.strip()]
+    most = max(found, default=0.0)
+    return most + math.log(sum(math.exp(value - most) for value in found)) if found else None
+
+
+def _alternatives(token: Any) -> list[tuple[bytes, float]]:
+    """Return each token that might have stood there, with its log-probability."""
     others = token.get("top_logprobs")
-    found: dict[bytes, float] = {}
+    found = {}
     for other in [token, *(others if isinstance(others, list) else ())]:
         text = _bytes(other)
         value = read_number(other.get("logprob")) if isinstance(other, dict) else NoScore("")
         if text is not None and not isinstance(value, NoScore):
             found[text] = value
-    return found
+    return [*found.items()]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def _bytes(token: Any) -> bytes | None:

@@ -6,7 +6,7 @@ itself is not misled, whatever in question or answers looks like a part of the p
 
 * the template's delimiters, which are the lines that frame a place, or stand before it in its line (``[The End of
   Assistant A's Answer\]``);
-* a verdict (``[[\A]]``), which a judge that quotes an answer might repeat as well;
+* a verdict (``[[\A]]``), also in other brackets, which a judge that quotes an answer might repeat as well;
 * control tokens of chat templates (``<\|im_end|>``), which servers read as such wherever they stand.
 
 Where a template fences its places with three backquotes, code in an answer is left as it is; the fences grow longer
@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping
 
 from rewardrouter.config.judging import PLACES, JudgeTemplate
+from rewardrouter.reward_models.judges.reading import pair_reader
 
 _PLACE = re.compile(r"\{(" + "|".join(PLACES) + r")\}")
 _FENCE = "```"
@@ -44,6 +45,7 @@ class JudgePrompt:
     def __init__(self, template: JudgeTemplate) -> None:
         self._template = template
         self._verdict = re.compile(template.verdict)
+        self._reader = pair_reader(template.a, template.b, template.tie, template.verdict)
         self._delimiters = [_pattern(delimiter) for delimiter in delimiters(template.user)]
 
     def messages(self, question: str, answer_a: str, answer_b: str) -> list[dict[str, str]]:
@@ -64,6 +66,8 @@ class JudgePrompt:
         return self._without_verdict(text)
 
     def _without_verdict(self, text: str) -> str:
+        for place in reversed(self._reader.brackets(text)):
+            text = _broken(text, place)
         for attempt in range(_ATTEMPTS):
             for found in reversed(list(self._verdict.finditer(text))):
                 if found[1] is None or found[0] == found[1]:
