@@ -228,7 +228,7 @@ def test_scores_of_earlier_commands_stay(tmp_path: Path, judge: Loopback, output
     again = run(tmp_path / "run", judge, outputs, "arena_hard", limit=COUNT - 1).run()
     assert list(again.scores) == ["gsm8k", "mt_bench", "mt_bench_pairwise", "arena_hard"]
     assert again.scores["gsm8k"].score == first.scores["gsm8k"].score
-    assert again.scores["gsm8k"].notes == ["of an earlier command: limit None"]
+    assert again.scores["gsm8k"].notes == ["of an earlier command: limit none"]
 
 
 def test_a_broken_judge_stops_the_run_which_goes_on(tmp_path: Path, judge: Loopback, outputs: Path) -> None:

@@ -277,8 +277,8 @@ class BenchmarkRun:
             for what, was, new in (
                 ("policy", earlier.policy, now.policy),
                 ("seed", earlier.seed, now.seed),
-                ("limit", earlier.limit, now.limit),
-                ("judge", earlier.judge, now.judge or earlier.judge),
+                ("limit", earlier.limit or "none", now.limit or "none"),
+                ("judge", earlier.judge or now.judge, now.judge or earlier.judge),
             )
             if was != new
         ]
