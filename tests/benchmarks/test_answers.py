@@ -71,6 +71,22 @@ def test_what_is_missing_is_said(rows: list[dict[str, Any]], message: str, tmp_p
         read_answers(write_lines(tmp_path / "a.jsonl", rows), "task", QUESTIONS)
 
 
+def test_the_gold_answer_is_not_the_policys(tmp_path: Path) -> None:
+    questions = [Question("7", "c", ("One?",), 0.0, references=("so\n#### 1",))]
+    for row in ({"response": "2"}, {"turns": ["2"]}, {"prediction": ["2"]}, {"output": "<think>1</think>2"}):
+        file = write_lines(tmp_path / "a.jsonl", [{"question": "One?", "answer": "so\n#### 1", **row}])
+        assert read_answers(file, "gsm8k", questions) == {"7": Answer(("2",))}
+    for gold in ("so\n#### 1", "1"):
+        file = write_lines(tmp_path / "a.jsonl", [{"question": "One?", "answer": gold}])
+        with pytest.raises(
+            DataError, match=r"answer holds the right answers of gsm8k itself; give the policy's in"
+        ):
+            read_answers(file, "gsm8k", questions)
+    file = write_lines(tmp_path / "a.jsonl", [{"question": "One?", "answer": "1", "response": None}])
+    with pytest.raises(DataError, match="the answer to 7 has 0 turns"):
+        read_answers(file, "gsm8k", questions)
+
+
 def test_csv_files_have_a_header(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('id,output\n7,"a, or so"\n8,b\n')
     assert read_answers(str(tmp_path / "a.csv"), "task", QUESTIONS)["7"] == Answer(("a, or so",))

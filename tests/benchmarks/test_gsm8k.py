@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from benchmark_judges import asking, write_lines
 
-from rewardrouter.benchmarks.answers import Answer
+from rewardrouter.benchmarks.answers import Answer, read_answers
 from rewardrouter.benchmarks.gsm8k import Gsm8k
 from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.errors import ConfigError, DataError
@@ -46,7 +46,7 @@ def test_right_answers_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_answer_with_nothing_in_it_is_wrong_and_counted(tmp_path: Path) -> None:
-    given = answers(["", " ", *GIVEN[2:]])
+    given = answers(["", " ", "one half", GIVEN[3]])
     given["0"] = Answer(("",), error="refused by the model")
     (score,) = task(tmp_path, ROWS, check="exact").score(given, asking({})).values()
     assert (score.score, score.scored) == (0, 4)
@@ -63,8 +63,23 @@ def test_what_cannot_be_checked_is_wrong_and_counted(tmp_path: Path) -> None:
 
 def test_by_exact_match_too(tmp_path: Path) -> None:
     (score,) = task(tmp_path, ROWS, check="exact").score(answers(GIVEN), asking({})).values()
-    assert score.score == 50  # 1/2 is not 0.5 as text
+    assert score.score == 75  # 1/2 is 0.5
     assert score.metric == "accuracy, % (exact match)"
+
+
+@pytest.mark.parametrize("check", ["math", "exact"])
+def test_thoughts_are_not_the_answer(tmp_path: Path, check: str) -> None:
+    said = [
+        "<think>maybe \\boxed{5}</think> The answer is 4.",
+        "<think>It is \\boxed{1234}</think> The answer is 7.",
+        "maybe \\boxed{7}</think>\n\\boxed{0.5}",  # the prompt opened them
+        "<think>It is \\boxed{6}",
+    ]
+    rows = [{"id": str(n), "response": text, "answer": ROWS[n]["answer"]} for n, text in enumerate(said)]
+    found = task(tmp_path, ROWS, check=check)
+    read = read_answers(write_lines(tmp_path / "a.jsonl", rows), "gsm8k", found.questions)
+    (score,) = found.score(read, asking({})).values()
+    assert (score.score, score.failures) == (50, {"answers: thoughts do not end": 1})
 
 
 def test_files_of_prepare_are_read_too(tmp_path: Path) -> None:

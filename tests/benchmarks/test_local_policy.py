@@ -13,9 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from rewardrouter.benchmarks.answers import Answer
 from rewardrouter.benchmarks.asking import Asked
-from rewardrouter.benchmarks.local_policy import LocalPolicy
+from rewardrouter.benchmarks.local_policy import LocalPolicy, _opened
 from rewardrouter.config.benchmark import AnswerSettings
 from rewardrouter.errors import CheckpointError
+from rewardrouter.training.responses import PolicyPrompt
 
 
 def policy(folder: Path, seed: int = 0, **settings: Any) -> LocalPolicy:
@@ -131,3 +132,14 @@ def test_what_is_no_policy(tmp_path: Path, tiny_bert: Path) -> None:
         policy(tmp_path)
     with pytest.raises(CheckpointError):
         all_of(policy(tiny_bert), [asked("a")])
+
+
+def test_a_mark_that_the_prompt_ends_with_belongs_to_the_answer(tiny_qwen2_lm: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_qwen2_lm)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    for end, mark in (("<think>\n", "<think>\n"), ("<think>\n\n</think>\n", ""), ("", "")):
+        text = f"<|im_start|>user\nWhat is <think><|im_end|>\n<|im_start|>assistant\n{end}"
+        assert (
+            _opened(PolicyPrompt("q", text, tokenizer(text, return_tensors="np").input_ids[0]), tokenizer)
+            == mark
+        )

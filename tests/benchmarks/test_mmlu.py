@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from benchmark_judges import asking, write_lines
 
-from rewardrouter.benchmarks.answers import Answer
+from rewardrouter.benchmarks.answers import Answer, read_answers
 from rewardrouter.benchmarks.calls import REJECTED, CachedCalls, Reply, xfinder_service
-from rewardrouter.benchmarks.mmlu import Mmlu, exact_option
+from rewardrouter.benchmarks.mmlu import Mmlu
 from rewardrouter.config.benchmark import BenchmarkConfig, XfinderServer
 from rewardrouter.errors import DataError
 from rewardrouter.testing.loopback import serving
@@ -30,32 +30,6 @@ def task(source: str, **settings: Any) -> Mmlu:
 
 def answers(*texts: str) -> dict[str, Answer]:
     return {str(n): Answer((text,)) for n, text in enumerate(texts)}
-
-
-@pytest.mark.parametrize(
-    ("text", "option"),
-    [
-        ("The answer is (B).", "B"),
-        ("the answer is **c**", "C"),
-        ("Answer: D", "D"),
-        ("\\boxed{A}", "A"),
-        ("\\boxed{\\text{B}}", "B"),
-        ("The answer is A. Wait, no. The answer is D.", "D"),
-        ("B", "B"),
-        (" (c). ", "C"),
-        ("B. London", "B"),
-        ("london.", "B"),
-        ("A capital city? Hard to say.", None),
-        ("The answer is a capital.", None),
-        ("the answer is d", "D"),
-        ("Answer: (a)\nbecause", "A"),
-        ("It must be one of A, B, C and D.", None),
-        ("The answer is E.", None),
-        ("", None),
-    ],
-)
-def test_options_by_exact_match(text: str, option: str | None) -> None:
-    assert exact_option(text, OPTIONS) == option
 
 
 def test_exact_match_is_reported_as_such(tmp_path: Path) -> None:
@@ -105,6 +79,20 @@ def test_what_xfinder_does_not_find_is_wrong_but_what_it_was_not_asked_is_left_o
     (score,) = found.score(answers("", "b", "c"), asking({"1": Reply("C"), "2": Reply("4")})).values()
     assert score.score == pytest.approx(200 / 3)
     assert score.failures == {"answers: empty": 1}
+
+
+def test_rows_that_carry_the_native_question_are_answers(tmp_path: Path) -> None:
+    found = task(write_lines(tmp_path / "m.jsonl", ROWS))
+    said = ["<think>B?</think>\nA", "The answer is: (C)", "Answer: A</think>\nI choose B."]
+    for key in ("id", "other"):
+        rows = [
+            {**row, key: n, "response": text} for n, (row, text) in enumerate(zip(ROWS, said, strict=True))
+        ]
+        read = read_answers(write_lines(tmp_path / "a.jsonl", rows), "mmlu", found.questions)
+        (score,) = found.score(read, asking({})).values()
+        assert (score.score, score.failures) == (100, {})
+    with pytest.raises(DataError, match="its column answer holds the right answers of mmlu itself"):
+        read_answers(write_lines(tmp_path / "n.jsonl", ROWS), "mmlu", found.questions)
 
 
 def test_native_files_and_those_of_prepare(tmp_path: Path) -> None:

@@ -221,6 +221,16 @@ def test_a_benchmark_added_later_asks_only_for_itself(tmp_path: Path, judge: Loo
     assert both.scores["mt_bench"] == alone.scores["mt_bench"]
 
 
+def test_scores_of_earlier_commands_stay(tmp_path: Path, judge: Loopback, outputs: Path) -> None:
+    first = run(tmp_path / "run", judge, outputs, "gsm8k").run()
+    run(tmp_path / "run", judge, outputs, "mt_bench").run()
+    assert list(scores(tmp_path / "run")) == ["gsm8k", "mt_bench", "mt_bench_pairwise"]
+    again = run(tmp_path / "run", judge, outputs, "arena_hard", limit=COUNT - 1).run()
+    assert list(again.scores) == ["gsm8k", "mt_bench", "mt_bench_pairwise", "arena_hard"]
+    assert again.scores["gsm8k"].score == first.scores["gsm8k"].score
+    assert again.scores["gsm8k"].notes == ["of an earlier command: limit none"]
+
+
 def test_a_broken_judge_stops_the_run_which_goes_on(tmp_path: Path, judge: Loopback, outputs: Path) -> None:
     whole = run(tmp_path / "whole", judge, outputs, *JUDGED).run()
     judge.faults.extend([status(404)])

@@ -65,6 +65,12 @@ def test_gold_answers_are_compared_after_taking_the_answer_out():
     assert last.values(completions([" 7 ", "it is 7"], gold=["... 7", "8"])) == [1.0, 0.0]
 
 
+def test_thoughts_are_not_read():
+    gold = VerifierFeedback.gold("gold", lambda text: text.split()[-1])
+    texts = ["<think>7</think> It is 5", "<think>5</think> It is 7", "<think> It is 5", "7</think> 5"]
+    assert gold.values(completions(texts, gold=[5] * 4)) == [1.0, 0.0, None, 1.0]
+
+
 def test_a_users_mistakes_are_told():
     with pytest.raises(DataError, match=r"no column 'anwser'. Did you mean answer\? It has: prompt, answer"):
         VerifierFeedback.gold("anwser").values(completions(["a"], answer=["a"]))

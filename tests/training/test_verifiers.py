@@ -8,7 +8,7 @@ from typing import Any
 from rewardrouter.annotators import StepContext
 from rewardrouter.pairs import Message, PreferencePair
 from rewardrouter.reward_models import RewardModel
-from rewardrouter.training.verifiers import GoldVerifier, VerifierAnnotator
+from rewardrouter.training.verifiers import GoldVerifier, VerifierAnnotator, checked
 
 
 def answers(text: str, row: Mapping[str, Any]) -> bool | None:
@@ -29,6 +29,13 @@ def test_the_right_response_is_chosen_and_nothing_else_has_a_label() -> None:
     assert labelled("2", "2!") == (None, "verifier: both are right")
     assert labelled("3", "4") == (None, "verifier: both are wrong")
     assert labelled("2", "") == (None, "verifier: not judged")
+
+
+def test_a_verifier_is_not_told_thoughts() -> None:
+    verify = checked(answers, "answers")
+    row = {"answer": 2}
+    said = ["<think>3</think> 2", "<think>2</think> 3", "3</think> 2", "<think> 2"]
+    assert [verify(text, row) for text in said] == [True, False, True, None]
 
 
 def test_messages_are_read_too() -> None:

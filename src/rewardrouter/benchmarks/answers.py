@@ -1,14 +1,18 @@
 """A policy's answers, and files of them: our own, and those that AlpacaEval, FastChat and Arena-Hard write.
 
 A row says what it answers by ``id``, ``question_id`` or ``uid``, else by the question's text (``instruction``,
-``question`` or ``prompt``). The answer is ``turns`` (a list), or ``output``, ``answer`` or ``response``; FastChat and
-Arena-Hard v0.1 keep it in ``choices[0].turns``, Arena-Hard v2 in the last of ``messages``.
+``question`` or ``prompt``). The answer is ``turns`` (a list), or ``output``, ``response``, ``completion``,
+``generated_text`` or ``prediction``; FastChat and Arena-Hard v0.1 keep it in ``choices[0].turns``, Arena-Hard v2 in the
+last of ``messages``. ``answer`` is taken only where a file has none of these: beside them it is the benchmark's own.
+
+What is scored, or shown to a judge, is what follows a policy's thoughts; thoughts that do not end are no answer.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +20,13 @@ from typing import Any
 from rewardrouter.benchmarks.questions import Question, Row, read_source
 from rewardrouter.errors import DataError
 from rewardrouter.files import write_text_atomically
+from rewardrouter.thoughts import answer_of
 
 _IDS = ("id", "question_id", "uid")
 _TEXTS = ("instruction", "question", "prompt")
-_ANSWERS = ("output", "answer", "response")
+_ANSWERS = ("output", "response", "completion", "generated_text", "prediction")
+_HOLDERS = ("turns", "messages", *_ANSWERS)
+_GOLD = "answer"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,43 +46,63 @@ class Answer:
         """Whether a turn has no text."""
         return not all(turn.strip() for turn in self.turns)
 
+    def without_thoughts(self) -> Answer:
+        """Return what is scored of it: a turn whose thoughts do not end is empty, and the error says so."""
+        said = [answer_of(turn) for turn in self.turns]
+        error = "thoughts do not end" if None in said and self.error is None else self.error
+        return Answer(tuple(turn or "" for turn in said), self.cut, error)
+
 
 Answers = Mapping[str, Answer]
 """By question id."""
 
 
 def read_answers(source: str, task: str, questions: Sequence[Question]) -> dict[str, Answer]:
-    """Return the answers in a file to each of ``questions``.
+    """Return the answers in a file to each of ``questions``, without thoughts.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or an answer is missing or has too few turns.
+        If the file cannot be read, an answer is missing or has too few turns, or the answers are the benchmark's own.
     """
     by_id: dict[str, Row] = {}
     by_text: dict[str, Row] = {}
-    for row in read_source(source):
+    rows = read_source(source)
+    columns = (*_ANSWERS,) if any(name in row for row in rows for name in _HOLDERS) else (_GOLD,)
+    native = Counter(question.native for question in questions)
+    for row in rows:
         name = next((str(row[key]) for key in _IDS if row.get(key) is not None), None)
         if name is not None:
             by_id[name] = row
         for text in _question_text(row):
             by_text[text] = row
     found: dict[str, Answer] = {}
-    missing = []
+    missing, own = [], []
     for question in questions:
-        texts = (question.bare, question.turns[0])
+        texts = [text.strip() for text in (question.bare, question.turns[0])]
+        if question.native is not None:
+            texts.append(question.native.strip())
         named = by_id.get(question.id)
         if named is not None and _question_text(named) and not {*_question_text(named)} & {*texts}:
             named = None  # an id of its own, of another question
-        answered = named or by_text.get(texts[0]) or by_text.get(texts[1])
+        unique = (
+            texts if native[question.native] == 1 else texts[:2]
+        )  # other options may make it another question
+        answered = named or next((by_text[text] for text in unique if text in by_text), None)
         if answered is None:
             missing.append(question.id)
         else:
-            found[question.id] = _answer(source, question, answered)
+            found[question.id] = _answer(source, question, answered, columns).without_thoughts()
+            own.append(columns == (_GOLD,) and _is_gold(question, answered))
     if missing:
         raise DataError(
             f"{source}: holds no answer to {len(missing):,} of {len(questions):,} questions of {task}"
             f" (the first: {missing[0]}); rows are found by {', '.join(_IDS)}, or by the question's text"
+        )
+    if own and all(own):
+        raise DataError(
+            f"{source}: its column answer holds the right answers of {task} itself; give the policy's in a column"
+            f" {', '.join(_ANSWERS[:-1])} or {_ANSWERS[-1]}"
         )
     return found
 
@@ -104,11 +131,22 @@ def write_answers(
 
 
 def _question_text(row: Row) -> list[str]:
-    return [row[key] for key in _TEXTS if isinstance(row.get(key), str)]
+    return [row[key].strip() for key in _TEXTS if isinstance(row.get(key), str)]
 
 
-def _answer(source: str, question: Question, row: Row) -> Answer:
-    turns = _turns(row)
+def _is_gold(question: Question, row: Row) -> bool:
+    given = str(row.get(_GOLD)).strip()
+    if question.options and any(name in row for name in ("choices", "options", "A")):
+        return True  # the question's own row
+    return any(
+        given == one.strip() or given == one.rpartition("####")[2].strip() for one in question.references
+    )
+
+
+def _answer(source: str, question: Question, row: Row, columns: Sequence[str]) -> Answer:
+    turns = _turns(row, columns)
+    if turns is None and columns == (_GOLD,) and _is_gold(question, row):
+        return Answer(("",) * len(question.turns))
     if turns is None or len(turns) < len(question.turns):
         n = 0 if turns is None else len(turns)
         raise DataError(
@@ -123,7 +161,7 @@ def _answer(source: str, question: Question, row: Row) -> Answer:
     )
 
 
-def _turns(row: Row) -> tuple[str, ...] | None:
+def _turns(row: Row, columns: Sequence[str]) -> tuple[str, ...] | None:
     found: Any = row.get("turns")
     choices, messages = row.get("choices"), row.get("messages")
     if found is None and isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
@@ -132,9 +170,10 @@ def _turns(row: Row) -> tuple[str, ...] | None:
         content = messages[-1].get("content")
         found = [content.get("answer") if isinstance(content, Mapping) else content]
     if found is None:
-        found = [next((row[key] for key in _ANSWERS if isinstance(row.get(key), str)), None)]
+        given = next((row[key] for key in columns if isinstance(row.get(key), str | list)), None)
+        found = given if isinstance(given, list) else [given]
     if not isinstance(found, list):
         return None
-    given = [turn.get("content") if isinstance(turn, Mapping) else turn for turn in found]
-    texts = tuple(text for text in given if isinstance(text, str))
-    return texts if texts and len(texts) == len(given) else None
+    said = [turn.get("content") if isinstance(turn, Mapping) else turn for turn in found]
+    texts = tuple(text for text in said if isinstance(text, str))
+    return texts if texts and len(texts) == len(said) else None

@@ -7,7 +7,9 @@ leaves no room for one has none.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,12 +27,14 @@ from rewardrouter.errors import CheckpointError, MissingDependencyError, one_lin
 from rewardrouter.policies.checkpoint import load_policy_checkpoint, resolve_dtypes
 from rewardrouter.pretrained.loading import max_length, resolve_device
 from rewardrouter.pretrained.locate import Wanted, digest, locate_checkpoint
+from rewardrouter.thoughts import opens_thoughts
 from rewardrouter.training.generation import TransformersGenerator
 from rewardrouter.training.prompts import lay_out_prompts
 from rewardrouter.training.responses import PolicyPrompt, Response
 
 _ADAPTER = "adapter_config.json"
 _ANY_LENGTH = 10**9
+_TAIL = 16
 _CHUNK = 4
 """Batches of answers that are written before they are on disk."""
 
@@ -120,13 +124,25 @@ class LocalPolicy:
             )
             generator = TransformersGenerator(tokenizer, settings, seed=self._seed)
             responses = generator.generate(model, some, step=turn)
-            found |= {prompt.id: response for prompt, (response,) in zip(some, responses, strict=True)}
+            found |= {
+                prompt.id: dataclasses.replace(response, text=_opened(prompt, tokenizer) + response.text)
+                for prompt, (response,) in zip(some, responses, strict=True)
+            }
         return found
 
     def _model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         if self._loaded is None:
             self._loaded = _load(self.name, self._base, self._settings)
         return self._loaded
+
+
+def _opened(prompt: PolicyPrompt, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the mark with which a template begins the thoughts, at the end of the prompt: it belongs to the answer."""
+    end = str(tokenizer.decode(prompt.ids[-_TAIL:])).rstrip()
+    mark = re.search(
+        r"(?:<[\w:|]+>|\[THINK\]|\N{WHITE LEFT-POINTING TRIANGLE}\w+\N{WHITE RIGHT-POINTING TRIANGLE})$", end
+    )
+    return f"{mark[0]}\n" if mark and opens_thoughts(mark[0]) else ""
 
 
 def _as_answer(responses: Sequence[Response | None]) -> Answer:

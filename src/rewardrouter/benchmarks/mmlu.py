@@ -5,10 +5,8 @@ or ``question, A, B, C, D, answer``; the native CSV files have these columns wit
 (``abstract_algebra_test.csv``) are the subjects. ``rewardrouter prepare mmlu`` writes the paper's part of the test
 split, with ``prompt`` (question and options), ``choices``, ``answer`` and ``domain``.
 
-Which option an answer settles on is found by a served xFinder (``xfinder``), as in the paper, or by exact match: the
-last ``answer is X``, ``answer: X`` or ``\boxed{X}`` with a letter of the options; else the letter or the option that is
-all of the answer; else the letter that the answer begins with, before a dot, colon or parenthesis. An answer that
-settles on none is wrong, and counted.
+Which option an answer settles on is found by a served xFinder (``xfinder``), as in the paper, or by exact match
+(:mod:`rewardrouter.benchmarks.options`). An answer that settles on none is wrong, and counted.
 """
 
 from __future__ import annotations
@@ -21,20 +19,13 @@ from pathlib import Path
 from rewardrouter.benchmarks.answers import Answers
 from rewardrouter.benchmarks.calls import Call, Reply
 from rewardrouter.benchmarks.intervals import Bootstrap
+from rewardrouter.benchmarks.options import LETTERS, settled_option
 from rewardrouter.benchmarks.questions import Question, Row, question_rows, text_of
 from rewardrouter.benchmarks.results import BenchmarkScore
 from rewardrouter.benchmarks.task import Ask, Server, answer_failures, summary
 from rewardrouter.benchmarks.xfinder import extracted, xfinder_call
 from rewardrouter.config.benchmark import BenchmarkConfig
 from rewardrouter.errors import DataError
-
-_LETTERS = "ABCDEFGHIJ"
-_MARKED = re.compile(
-    r"(?i:\banswer\s*(?:is|:)\s*(?:option\s*|choice\s*)?|\\boxed\{\s*(?:\\text\{)?\s*)[\s*_$(\[\"']*"
-    r"(?:([A-J])\b(?!')|([a-j])(?=\s*(?:[)\]}*_$.,:;\"']|$)))"  # "the answer is a capital" names no option
-)
-_FIRST = re.compile(r"[\s*_(\[]*([A-J])\s*[*_]*[.:)\]]")
-_AROUND = " \t\r\n*_$()[].,:;\"'"
 
 
 class Mmlu:
@@ -82,7 +73,7 @@ class Mmlu:
                 found = extracted(question, replies[question.id], calls[question.id])
                 chosen, failure = found.option, found.failure
             else:
-                chosen = exact_option(text, question.options)
+                chosen = settled_option(text, question.options)
                 failure = None if chosen is not None or not text.strip() else "answers: settle on no option"
             if failure is not None:
                 failures[failure] += 1
@@ -102,7 +93,7 @@ class Mmlu:
     def _question(self, number: int, row: Row) -> Question:
         asked = text_of(row, ("question", "prompt"), self.name, number + 1)
         options = _options(row, number + 1)
-        lines = "\n".join(f"{letter}. {option}" for letter, option in zip(_LETTERS, options, strict=False))
+        lines = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
         asked = asked.removesuffix(f"\n{lines}")
         subject = str(row.get("subject") or row.get("domain") or "all")
         texts = {"question": asked, "options": lines, "subject": subject.replace("_", " ")}
@@ -116,24 +107,8 @@ class Mmlu:
             references=(_gold(row, options, number + 1),),
             options=options,
             shown=f"{asked}\n{lines}",
+            native=asked,
         )
-
-
-def exact_option(text: str, options: Sequence[str]) -> str | None:
-    """Return the letter of the option that a text settles on, by the rules at the top of this module."""
-    letters = _LETTERS[: len(options)]
-    named = [(found[1] or found[2]).upper() for found in _MARKED.finditer(text)]
-    marked = [letter for letter in named if letter in letters]
-    if marked:
-        return marked[-1]
-    bare: str = text.strip(_AROUND)
-    if len(bare) == 1 and bare.upper() in letters:
-        return bare.upper()
-    for letter, option in zip(letters, options, strict=True):
-        if bare and bare.casefold() == option.strip(_AROUND).casefold():
-            return letter
-    first = _FIRST.match(text)
-    return str(first[1]) if first and first[1] in letters else None
 
 
 def _rows(source: str | None, limit: int | None) -> list[Row]:
@@ -169,10 +144,10 @@ def _native(file: Path) -> list[Row]:
 def _options(row: Row, number: int) -> tuple[str, ...]:
     found = row.get("choices", row.get("options"))
     if found is None and row.get("A") is not None:
-        found = [row[letter] for letter in _LETTERS if row.get(letter) is not None]
-    if not isinstance(found, list | tuple) or not 2 <= len(found) <= len(_LETTERS):
+        found = [row[letter] for letter in LETTERS if row.get(letter) is not None]
+    if not isinstance(found, list | tuple) or not 2 <= len(found) <= len(LETTERS):
         raise DataError(
-            f"mmlu.questions: row {number}: no list of 2 to {len(_LETTERS)} options in choices, or in A, B, C, D;"
+            f"mmlu.questions: row {number}: no list of 2 to {len(LETTERS)} options in choices, or in A, B, C, D;"
             f" its columns: {', '.join(map(str, row))}"
         )
     return tuple(map(str, found))
@@ -181,13 +156,13 @@ def _options(row: Row, number: int) -> tuple[str, ...]:
 def _gold(row: Row, options: Sequence[str], number: int) -> str:
     given = row.get("answer")
     if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < len(options):
-        return _LETTERS[given]
+        return LETTERS[given]
     if isinstance(given, str):
-        if given.strip().upper() in list(_LETTERS[: len(options)]):
+        if given.strip().upper() in list(LETTERS[: len(options)]):
             return given.strip().upper()
         if given.strip().isdigit() and int(given) < len(options):
-            return _LETTERS[int(given)]
+            return LETTERS[int(given)]
     raise DataError(
         f"mmlu.questions: row {number}: answer is {given!r}, expected 0 to {len(options) - 1} or"
-        f" {_LETTERS[0]} to {_LETTERS[len(options) - 1]}"
+        f" {LETTERS[0]} to {LETTERS[len(options) - 1]}"
     )

@@ -31,6 +31,8 @@ class Question:
     references: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     shown: str | None = None
+    native: str | None = None
+    """The question as the benchmark's files have it, where the options are beside it."""
 
     @property
     def bare(self) -> str:

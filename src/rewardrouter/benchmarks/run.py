@@ -4,7 +4,7 @@
 config.yaml               the settings of the last command
 calls/                    answers and replies, one line each, under a digest of what was asked; only added to
 answers/TASK.jsonl        the policy's answers, in a form that is a baseline or ``--outputs`` for another run
-results.json              the scores (``results``)
+results.json              the scores (``results``), also of benchmarks that earlier commands ran
 ========================  ==================================================================================
 """
 
@@ -35,6 +35,7 @@ from rewardrouter.benchmarks.task import Ask, Task
 from rewardrouter.benchmarks.tasks import make_tasks
 from rewardrouter.config.benchmark import BenchmarkConfig, JudgeServer
 from rewardrouter.config.loading import dump_config, load_config
+from rewardrouter.config.saved import read_saved
 from rewardrouter.errors import ConfigError, DataError, UserError
 from rewardrouter.files import write_text_atomically
 from rewardrouter.progress import log
@@ -110,7 +111,7 @@ class BenchmarkRun:
             for task in self.tasks:
                 server = calls.get(task.server or "")
                 scores |= task.score(answers[task.name], _asker(server, task.name))
-            results = self._results(scores, calls, policy)
+            results = self._with_earlier(self._results(scores, calls, policy))
             results.write(self.folder / "results.json")
             return results
 
@@ -189,7 +190,10 @@ class BenchmarkRun:
         for task in self.tasks:
             found[task.name] = kept.complete(task.name, task.questions, task.max_new_tokens)
             write_answers(self._answers_file(task), task.name, policy.name, task.questions, found[task.name])
-        return found
+        return {
+            name: {key: answer.without_thoughts() for key, answer in answers.items()}
+            for name, answers in found.items()
+        }
 
     def _there(self, task: Task) -> dict[str, Answer]:
         """Return the answers to plan with: those given, or those of an earlier run."""
@@ -255,6 +259,43 @@ class BenchmarkRun:
             spent={
                 name: _spent(one.tally, judge if name == "judge" else None) for name, one in asked.items()
             },
+        )
+
+    def _with_earlier(self, now: BenchmarkResults) -> BenchmarkResults:
+        """Return the results with the scores that the folder holds of benchmarks that were not run now."""
+        file = self.folder / "results.json"
+        if not file.exists():
+            return now
+        earlier = read_saved(BenchmarkResults, file)
+        kept = {
+            name: score
+            for name, score in earlier.scores.items()
+            if not any(name == task.name or name.startswith(f"{task.name}_") for task in self.tasks)
+        }
+        other = [
+            f"{what} {was}"
+            for what, was, new in (
+                ("policy", earlier.policy, now.policy),
+                ("seed", earlier.seed, now.seed),
+                ("limit", earlier.limit or "none", now.limit or "none"),
+                ("judge", earlier.judge or now.judge, now.judge or earlier.judge),
+            )
+            if was != new
+        ]
+        if other:
+            note = f"of an earlier command: {', '.join(other)}"
+            kept = {
+                name: score
+                if any(one.startswith("of an earlier command: ") for one in score.notes)
+                else score.model_copy(update={"notes": [*score.notes, note]})
+                for name, score in kept.items()
+            }
+        return now.model_copy(
+            update={
+                "scores": {**kept, **now.scores},
+                "judge": now.judge or (earlier.judge if kept else None),
+                "spent": {**(earlier.spent if kept else {}), **now.spent},
+            }
         )
 
     def _answers_file(self, task: Task) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from rewardrouter.benchmarks.calls import Call, Reply
+from rewardrouter.benchmarks.options import settled_option
 from rewardrouter.benchmarks.questions import Question
 from rewardrouter.config.benchmark import XfinderServer
 
@@ -74,19 +75,11 @@ def xfinder_call(question: Question, answer: str, settings: XfinderServer) -> Ca
 
 
 def extracted(question: Question, reply: Reply, call: Call) -> Extracted:
-    """Return the option in xFinder's reply to a call: its letter, else its text."""
+    """Return the option in xFinder's reply to a call, by letter or text."""
     if reply.failure is not None:
         return Extracted(None, f"xFinder: {reply.failure}")
-    said = _bare(reply.text.removeprefix(call.body["prompt"]))
-    if said == _bare(NO_ANSWER):
+    said = reply.text.removeprefix(call.body["prompt"])
+    if said.strip(" \t\r\n.[]").lower() == NO_ANSWER.strip("[]").lower():
         return Extracted(None, "xFinder: no valid answer")
-    letters = [chr(ord("A") + place) for place in range(len(question.options))]
-    named = [letter for letter in letters if letter.lower() == said]
-    named += [
-        letter for letter, option in zip(letters, question.options, strict=True) if _bare(option) == said
-    ]
-    return Extracted(named[0]) if named else Extracted(None, "xFinder: names no option")
-
-
-def _bare(text: str) -> str:
-    return text.strip().rstrip(".").lower()
+    option = settled_option(said, question.options)
+    return Extracted(option) if option else Extracted(None, "xFinder: names no option")

@@ -27,6 +27,7 @@ from rewardrouter.errors import DataError, did_you_mean
 from rewardrouter.integrations.batches import Completions
 from rewardrouter.integrations.log_ratios import PolicyLogRatios
 from rewardrouter.online.arrays import Floats
+from rewardrouter.thoughts import answer_of, opens_thoughts
 
 Verify: TypeAlias = Callable[[str, Mapping[str, Any]], float | bool | None]
 """Given a completion's text and its row of the data set (the prompt among it), says how good it is; None: unknown."""
@@ -75,7 +76,8 @@ class VerifierFeedback:
 
     >>> VerifierFeedback(lambda text, row: text.strip().endswith(row["answer"]))  # doctest: +SKIP
 
-    An exception of the verifier ends the training; ``None`` leaves a completion out.
+    It reads what follows a completion's thoughts; a completion whose thoughts do not end is left out. An exception of
+    the verifier ends the training; ``None`` leaves a completion out.
     """
 
     name, least_difference, teaches = "verifier", 0.0, True
@@ -114,9 +116,10 @@ class VerifierFeedback:
         DataError
             If that is no finite number.
         """
-        found = [
-            self._verify(text, row) for text, row in zip(completions.texts, completions.rows, strict=True)
-        ]
+        found = []
+        for prompt, text, row in zip(completions.prompts, completions.texts, completions.rows, strict=True):
+            said = answer_of(text, opened=isinstance(prompt, str) and opens_thoughts(prompt))
+            found.append(None if said is None else self._verify(said, row))
         for value in found:
             if value is not None and not np.isfinite(value):
                 raise DataError(

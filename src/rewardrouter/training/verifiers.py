@@ -12,16 +12,23 @@ from rewardrouter.annotators.base import Stateless, decision_id
 from rewardrouter.errors import ConfigError, one_line
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.verifiers.model import as_text
+from rewardrouter.thoughts import answer_of
 from rewardrouter.training.responses import Verifier
 from rewardrouter.verdicts import Verdict
 
 
 def checked(verifier: Verifier, name: str) -> Verifier:
-    """Return the verifier, held to its word: what it raises or returns amiss is a ``ConfigError`` that names it."""
+    """Return the verifier, held to its word: what it raises or returns amiss is a ``ConfigError`` that names it.
+
+    It is given what follows the thoughts of a response; of one whose thoughts do not end, it cannot say.
+    """
 
     def verify(response: str, row: Mapping[str, Any]) -> bool | None:
+        said = answer_of(response)
+        if said is None:
+            return None
         try:
-            found = verifier(response, row)
+            found = verifier(said, row)
         except Exception as error:  # a function of somebody else's may raise whatever it likes
             raise ConfigError(
                 f"verifier: {name} fails on {response[:40]!r} ({one_line(error) or type(error).__name__});"

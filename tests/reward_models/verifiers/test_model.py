@@ -79,6 +79,20 @@ def test_without_a_gold_answer_a_pair_fails(metadata: Mapping[str, object], reas
     assert failed == Verdict.failed("v", f"response A: {reason}")
 
 
+def test_thoughts_are_not_checked() -> None:
+    found = judged(
+        verifier(),
+        pair("<think>\\boxed{4}</think> It is 3", "<think>\\boxed{3}</think> It is 4", answer="3"),
+        pair("\\boxed{4}</think> It is 3", "It is 4", answer="3"),
+        pair("It is 3", "<think>It is 3", answer="3"),
+    )
+    assert [(one.label, one.error) for one in found] == [
+        ("A", None),
+        ("A", None),
+        (None, "response B: its thoughts do not end"),
+    ]
+
+
 def test_the_column_is_the_users_to_name() -> None:
     (found,) = judged(verifier(answer="gold"), pair("3", "4", answer="3", gold="4"))
     assert found.winner == "B"

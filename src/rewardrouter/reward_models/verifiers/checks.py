@@ -6,11 +6,15 @@ or a plain number; of GSM8K's answers it is what follows ``####``.
 ``exact`` compares the final answers of response and gold answer as text or as numbers:
 
 1. The final answer is what stands in the last ``\boxed{...}``; without one, what follows the last ``####``,
-   ``answer is``, ``answer:`` or ``A:`` (at the beginning of a line) up to the end of that line; without one, the whole
-   text.
-2. Where the gold answer is a number, numbers are compared by value: of a final answer that was marked, its first
-   number, of a whole text its last.
+   ``answer is``, ``answer:`` or ``A:`` (at the beginning of a line) up to the end of that line, or of the next where
+   that one holds nothing or ends with a colon; without one, the whole text.
+2. Where the gold answer is a number, numbers are compared by value: of a whole text its last; of a final answer that
+   was marked, its first, or, of an equation (``5 + 3 = 8``), the side that is a number, the last of them. A sum that is
+   not worked out is no number. ``1,000``, ``1{,}000``, ``1\,000`` and, in a marked answer, ``1 000`` are a thousand;
+   ``3/4``, ``1 3/4`` and ``1.5e3`` are one number each.
 3. Else the texts are compared, without regard to case, white space, and the punctuation around them.
+
+Responses come here without their thoughts (:mod:`rewardrouter.thoughts`).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 from rewardrouter.reward_models.functions import load_function
@@ -32,7 +37,33 @@ ANSWER = "answer"
 """The column in which the built-in checks are handed the gold answer."""
 
 _MARK = re.compile(r"(?:####|\banswer\s*(?:is|:|=)|^[ \t]*A:)[:\s]*", re.IGNORECASE | re.MULTILINE)
-_NUMBER = re.compile(r"(?:(?<![\d)])[-+\N{MINUS SIGN}])?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)")
+READER = 2
+"""Goes into the identity of verifiers: verdicts of another reader are not these."""
+
+_PLAIN = r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\w))?"
+_NUMBER = re.compile(
+    rf"(?:(?<![\d)])[-+])?(?:\d+[ ]+\d+/0*[1-9]\d*(?![\d/])|{_PLAIN}(?:/0*[1-9]\d*(?![\d/.]))?)"
+)
+_SPELLING = [
+    (re.compile(r"[\N{MINUS SIGN}\N{HYPHEN}\N{NON-BREAKING HYPHEN}]|(?<![\d\s])\s*\N{EN DASH}(?=\d)"), "-"),
+    (re.compile(r"\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}"), r"\1/\2"),
+    (re.compile(r"\\[dt]?frac\s*(\d)\s*(\d)"), r"\1/\2"),
+    (re.compile(r"\\?[$\N{EURO SIGN}\N{POUND SIGN}](?=\s*[-+]?[\d.])"), ""),
+]
+"""How else a number may be written."""
+
+_GROUP = r"(?<![\d.])(\d{{1,3}}(?:(?:{0})\d{{3}})+)(?!\d)"
+_GAP = r"\{,\}|,?\\[,;:! ]|[\u00a0\u202f\u2009~']"
+_THIN = re.compile(_GROUP.format(_GAP))
+_SPACED = re.compile(_GROUP.format(" "))
+_NOT_BUT = re.compile(r"\bnot\s[^.;\n]*?\bbut\s", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r",(?!\d{3})|;|\.(?!\d)|\s\((?=[^)]*[a-z=])|\b(?:because|since|as|not|and|from)\b", re.IGNORECASE
+)
+_EQUALS = re.compile(r"=|\N{ALMOST EQUAL TO}|\\approx|\\Rightarrow")
+_OPERATOR = re.compile(
+    r"\s*(?:[-+*/^\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}]|\\(?:times|cdot|div))\s*\(*\$?[\d.]"
+)
 _MATHEMATICS = re.compile(r"\$|\\\(|\\\[|\\boxed|\\begin")
 _BEFORE = " \t\r\n\"'`*_$([{\N{LEFT SINGLE QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}"
 _BEHIND = " \t\r\n\"'`*_$)]}.,;:!?\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
@@ -56,11 +87,15 @@ def exact(response: str, row: Mapping[str, Any]) -> bool:
     """Tell whether response and gold answer have the same final answer, as text or as a number."""
     gold, _ = final_answer(str(row[ANSWER]))
     found, marked = final_answer(response)
-    wanted = _NUMBER.fullmatch(_bare(gold).rstrip("%"))
+    wanted = _NUMBER.fullmatch(_bare(_spelt(gold, marked=True)).rstrip("%"))
     if wanted is None:
         return _plain(found) == _plain(gold)
-    numbers = _NUMBER.findall(found)
-    return bool(numbers) and _value(numbers[0 if marked else -1]) == _value(wanted.group())
+    found = _spelt(found, marked=marked)
+    if marked:
+        number = _stated(found)
+    else:
+        *_, number = [None, *_NUMBER.findall(found)]
+    return number is not None and _value(number) == _value(wanted.group())
 
 
 def math_check() -> Check:
@@ -77,7 +112,7 @@ def math_check() -> Check:
         gold = parse(_as_mathematics(answer), parsing_timeout=None, raise_on_error=True)
         if not gold:
             raise ValueError(f"the gold answer {answer[:60]!r} is no mathematical expression")
-        found = parse(response, parsing_timeout=None, raise_on_error=True)
+        found = parse(_ungrouped(response), parsing_timeout=None, raise_on_error=True)
         return bool(verify(gold, found, timeout_seconds=None, raise_on_error=True))
 
     return math
@@ -93,13 +128,17 @@ def final_answer(text: str) -> tuple[str, bool]:
         pass
     if mark is None:
         return text, False
-    return text[mark.end() :].partition("\n")[0], True
+    line, _, rest = text[mark.end() :].partition("\n")
+    return (
+        rest.lstrip().partition("\n")[0] if line.rstrip(" \t\r*_").endswith(":") and rest.strip() else line
+    ), True
 
 
 def _as_mathematics(answer: str) -> str:
     """Return a gold answer in an environment that math-verify reads as a whole."""
     if "####" in answer:
         answer = answer.rpartition("####")[2]  # first: a dollar in the solution is no mathematics
+    answer = _ungrouped(answer)
     if _MATHEMATICS.search(answer):
         return answer
     answer = answer.strip()
@@ -110,10 +149,12 @@ def _as_mathematics(answer: str) -> str:
 
 def _last_box(text: str) -> str | None:
     r"""Return what stands in the last ``\boxed{...}`` that is closed."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
+    box = None
+    for box in re.finditer(r"\\f?boxed\s*\{", text):  # noqa: B007 - the last one is wanted
+        pass
+    if box is None:
         return None
-    first = start + len("\\boxed{")
+    first = box.end()
     depth = 1
     for brace in re.finditer(r"[{}]", text[first:]):
         depth += 1 if brace.group() == "{" else -1
@@ -122,8 +163,40 @@ def _last_box(text: str) -> str | None:
     return None
 
 
-def _value(number: str) -> Decimal:
-    return Decimal(number.replace(",", "").replace("\N{MINUS SIGN}", "-"))
+def _ungrouped(text: str) -> str:
+    r"""Return the text with ``1{,}000`` and ``1\,000`` written ``1000``, and ``1.5e3`` written ``1500.0``."""
+    text = _THIN.sub(lambda at: re.sub(_GAP, "", at[1]), text)
+    return re.sub(r"(?<![\w.])\d+(?:\.\d+)?[eE][-+]?\d{1,3}(?!\w)", lambda at: f"{Decimal(at[0]):f}", text)
+
+
+def _spelt(text: str, *, marked: bool) -> str:
+    """Return the text with its numbers as :data:`_NUMBER` reads them; what is set off by a space only if ``marked``."""
+    text = _THIN.sub(lambda at: re.sub(_GAP, "", at[1]), text)
+    for pattern, plain in _SPELLING:
+        text = pattern.sub(plain, text)
+    return _SPACED.sub(lambda at: at[1].replace(" ", ""), text) if marked else text
+
+
+def _stated(found: str) -> str | None:
+    """Return the number that a marked answer states (rule 2 of this module)."""
+    found = _NOT_BUT.sub(" ", found)
+    first = _NUMBER.search(found)
+    if first is None:
+        return None
+    end = _CLAUSE.search(found, first.end())
+    sides = _EQUALS.split(found[: end.start()] if end else found)
+    for side in reversed(sides):
+        number = _NUMBER.search(side)
+        if number is not None and not _OPERATOR.match(re.sub(r"^[\s)a-z]+", " ", side[number.end() :])):
+            return number.group()
+    return None
+
+
+def _value(number: str) -> Fraction:
+    whole, _, rest = number.replace(",", "").rpartition(" ")
+    sign = -1 if (whole or rest).startswith("-") else 1
+    top, _, bottom = rest.lstrip("+-").partition("/")
+    return sign * (Fraction(whole.strip().lstrip("+-") or 0) + Fraction(top) / Fraction(bottom or 1))
 
 
 def _bare(text: str) -> str:

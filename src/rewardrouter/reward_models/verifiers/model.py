@@ -16,16 +16,18 @@ from rewardrouter.config.verifier import VerifierConfig
 from rewardrouter.errors import MissingDependencyError, one_line
 from rewardrouter.pairs import PreferencePair, Text
 from rewardrouter.reward_models.functions import source_file
-from rewardrouter.reward_models.verifiers.checks import ANSWER
+from rewardrouter.reward_models.verifiers.checks import ANSWER, READER
 from rewardrouter.reward_models.verifiers.workers import Checked, CheckWorkers
+from rewardrouter.thoughts import answer_of
 from rewardrouter.verdicts import Verdict
 
 
 class VerifierRewardModel:
     """Scores each response by a check: 1 for right, 0 for wrong, or the number that the check gives.
 
-    The response with the higher score wins; both right or both wrong is a tie. A pair without a gold answer, a check
-    that takes too long, raises or crashes, or cannot say, is a failed verdict with the reason.
+    The response with the higher score wins; both right or both wrong is a tie. A pair without a gold answer, a response
+    whose thoughts do not end, a check that takes too long, raises or crashes, or cannot say, is a failed verdict with
+    the reason. A check reads what follows a response's thoughts, and so does a function of yours.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ class VerifierRewardModel:
 
         Of a function, a digest of its module's file stands for what it does; of ``math``, math-verify's version.
         """
-        given: dict[str, Any] = {"kind": "verifier", "check": self.config.check}
+        given: dict[str, Any] = {"kind": "verifier", "check": self.config.check, "reader": READER}
         if self.config.built_in:
             given["answer"] = self.config.answer
         if self.config.check == "math":
@@ -110,6 +112,9 @@ class VerifierRewardModel:
 
     def _task(self, pair: PreferencePair, response: Text) -> bytes | Checked:
         """Return what a process is sent, or why it is sent nothing."""
+        said = answer_of(as_text(response))
+        if said is None:
+            return Checked(None, "its thoughts do not end")
         row: Mapping[str, Any] = dict(pair.metadata)
         if self.config.built_in:
             gold, column = pair.metadata.get(self.config.answer), self.config.answer
@@ -122,7 +127,7 @@ class VerifierRewardModel:
                 )
             row = {ANSWER: str(gold)}
         try:
-            return pickle.dumps((as_text(response), row))
+            return pickle.dumps((said, row))
         except Exception as error:  # whatever the objects in a row raise
             return Checked(None, f"its row cannot be sent to a process: {one_line(error)}")
 
