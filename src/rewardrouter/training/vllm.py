@@ -129,7 +129,7 @@ class VllmGenerator:
                     f" the policy ends with {sorted(ends)}: is it the same checkpoint?",
                 )
             found.append(ids)
-        return as_responses(self._tokenizer, found, ends)
+        return as_responses(self._tokenizer, [prompt] * len(found), found, ends)
 
     def _unusable(self, prompt: PolicyPrompt, what: str) -> VllmError:
         return VllmError(f"{self._server.url}/v1/completions: prompt {prompt.id}: the server returned {what}")
