@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 import yaml
 from commands import Ended, done, refused, run, start
+from transformers import AutoModelForCausalLM
+from vllm_like import serving
+
+from rewardrouter.testing.loopback import changed, status
 
 Words = list[str | Path]
 
@@ -235,6 +239,29 @@ def test_the_benchmark_of_a_step_measures_every_variant(
     assert figures["single"]["ratio_to_single"] == 1
     assert figures["single"]["encode"] == 0 < figures["router"]["encode"]
     assert figures["router"]["added_by_routing"] > 0
+
+
+def test_a_vllm_server_may_die_and_is_left_clean(
+    file: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    out, adapters = tmp_path / "run", tmp_path / "adapters"
+    with serving(AutoModelForCausalLM.from_pretrained(settings["policy"]["checkpoint"])) as server:
+        words: Words = [
+            *("--generation.engine=vllm", f"--generation.vllm.url={server.url}"),
+            *(f"--generation.vllm.adapter_folder={adapters}", "--generation.vllm.patience=0.2"),
+        ]
+        fails = status(500, '{"error": {"message": "the engine is dead"}}')
+        server.faults.extend([*[changed(lambda _: None)] * 6, *[fails] * 1000])
+        told = refused("train", "--config", file, "--out", out, "--save_every=1", *words)
+        assert (
+            "/v1/completions: HTTP 500 (the engine is dead), waited for 0.2 s. Once that is mended, " in told
+        )
+        assert told.endswith(f"rewardrouter train --resume {out} goes on")
+        assert (len(lines(out / "metrics.jsonl")), server.adapters, list(adapters.iterdir())) == (1, {}, [])
+        server.faults.clear()
+        done("train", "--resume", out, "--generation.vllm.patience=5")
+        assert (len(lines(out / "metrics.jsonl")), server.adapters, list(adapters.iterdir())) == (3, {}, [])
+        assert len(server.asked("/v1/unload_lora_adapter")) == len(server.asked("/v1/load_lora_adapter")) == 4
 
 
 BAD_VERIFIERS = """

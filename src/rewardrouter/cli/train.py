@@ -15,7 +15,7 @@ import click
 from rewardrouter.cli.options import config_option
 from rewardrouter.cli.output import signed
 from rewardrouter.cli.overrides import check_overrides
-from rewardrouter.errors import MissingDependencyError, UserError
+from rewardrouter.errors import MissingDependencyError, OutageError, UserError
 from rewardrouter.progress import progress
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def train(
             click.echo(f"Compared    {', '.join(names)}: {len(names) * (seeds or 1)} runs")
         return
     if several:
-        with _told_how_to_go_on("the same command"):
+        with _told_how_to_go_on("the same command", folder):
             _compare(config, folder, names, seeds, workers)
         return
 
@@ -81,7 +81,7 @@ def train(
     from rewardrouter.training.processes import is_first
     from rewardrouter.training.runs import TrainingRun, train_run
 
-    with _told_how_to_go_on(f"rewardrouter train --resume {folder}"):
+    with _told_how_to_go_on(f"rewardrouter train --resume {folder}", folder):
         train_run(config, folder, resume=resume is not None)
     if is_first():
         results = results_of(config, {config.annotator.strategy: [TrainingRun(folder)]}, [config.seed])
@@ -175,8 +175,8 @@ def _check_packages() -> None:
 
 
 @contextlib.contextmanager
-def _told_how_to_go_on(command: str) -> Iterator[None]:
-    """Say which command goes on where the block is interrupted, or its process asked to end."""
+def _told_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
+    """Say which command goes on where the block is interrupted, its process asked to end, or a server is away."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -187,6 +187,10 @@ def _told_how_to_go_on(command: str) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"stopped; {command} goes on", err=True)
         raise
+    except OutageError as error:
+        # A run that has done nothing yet leaves no settings behind: the same command begins it.
+        command = command if (folder / "config.yaml").exists() else "the same command"
+        raise OutageError(f"{error}. Once that is mended, {command} goes on") from error
     finally:
         signal.signal(signal.SIGTERM, before)
 

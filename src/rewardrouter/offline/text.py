@@ -12,8 +12,8 @@ response are tokenised apart, so that each is tokenised once and can be cut. The
 A prompt of several messages is laid out with its roles; a single user message is the same as plain
 text. A prompt that ends with an assistant's turn has begun the answer: the response continues that turn, as
 with transformers' ``continue_final_message``. Where a template rejects a conversation (a system message, roles
-that do not alternate), it is handed one user message with the roles written out, and that is counted. A tokenizer that adds a
-beginning-of-text token which the template wrote already would double it: one is kept.
+that do not alternate), it is handed one user message with the roles written out, and that is counted. A
+tokenizer that adds a beginning-of-text token which the template wrote already would double it: one is kept.
 """
 
 from __future__ import annotations

@@ -115,6 +115,9 @@ class TransformersGenerator:
         responses = as_responses(self._tokenizer, [prompt for prompt, _ in rows], written, ends)
         return [responses[start : start + k] for start in range(0, len(responses), k)]
 
+    def close(self) -> None:
+        """Do nothing: all was in this process."""
+
     def _batch(
         self, policy: PreTrainedModel, rows: Sequence[tuple[PolicyPrompt, int]], ends: list[int], step: int
     ) -> list[list[int]] | None:

@@ -63,3 +63,6 @@ class ResponseGenerator(Protocol):
         ``model`` is the policy, unwrapped, adapters included and active. What is drawn depends on the seed, the step,
         the prompt's id and the response's number alone, not on the other prompts of the call.
         """
+
+    def close(self) -> None:
+        """Leave nothing behind, where it samples elsewhere; called when training ends, also by an error."""

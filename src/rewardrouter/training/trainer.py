@@ -138,6 +138,7 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         self._check_size()
         if generator is None:
             generator = response_generator(self.processing_class, self.online.generation, seed=args.seed)
+        self._generator = generator
         self._collector = Collector(
             generator,
             Labeller(annotator, self.accelerator, background=self.online.overlap),
@@ -176,7 +177,10 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         if self._records is not None:
             self._records.begin(checkpoint)
         self._collector.begin(checkpoint)
-        return super().train(resume_from_checkpoint=str(found) if found else None, **kwargs)
+        try:
+            return super().train(resume_from_checkpoint=str(found) if found else None, **kwargs)
+        finally:
+            self._generator.close()
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[PolicyPrompt]], num_batches: int, *args: Any
