@@ -60,12 +60,12 @@ def train(
     """
     check_overrides(overrides)
     _check_packages()
-    config, folder = _settings(config_file, out, resume, overrides)
+    config, folder = _settings(config_file, out, resume, overrides, dry_run=dry_run)
     several = strategies is not None or seeds is not None
     if several and resume is not None:
         raise UserError(f"--resume {resume}: goes on with one run; leave out --strategies and --seeds")
     names = _names(config, strategies) if several else []
-    if dry_run:
+    if dry_run or folder is None:
         from rewardrouter.training.plan import plan
 
         click.echo("\n".join(plan(config, folder)))
@@ -196,9 +196,14 @@ def _told_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
 
 
 def _settings(
-    config_file: Path | None, out: Path | None, resume: Path | None, overrides: tuple[str, ...]
-) -> tuple[TrainConfig, Path]:
-    """Return the settings, of the file or of the run that is gone on with, and the run's folder."""
+    config_file: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> tuple[TrainConfig, Path | None]:
+    """Return the settings, of the file or of the run that is gone on with, and the run's folder, if one is needed."""
     from rewardrouter.config.loading import load_config
     from rewardrouter.config.train import TrainConfig
 
@@ -213,6 +218,6 @@ def _settings(
         if not written.is_file():
             raise UserError(f"--resume {resume}: holds no run (no config.yaml)")
         return load_config(TrainConfig, written, overrides), resume
-    if out is None:
+    if out is None and not dry_run:
         raise UserError("--out: missing; name the folder of the run (or --resume RUN)")
     return load_config(TrainConfig, config_file, overrides), out
