@@ -135,7 +135,7 @@ def _generating(trainer: RoutedDPOTrainer, length: int) -> int:
     element = next(trainer.model.parameters()).element_size()
     # One layer's part is copied where it grows.
     cache = rows * length * 2 * heads * size * element * (int(config.num_hidden_layers) + 1)
-    return cache + rows * vocabulary_size(trainer.model) * _NEXT_TOKEN_BYTES
+    return int(cache) + rows * vocabulary_size(trainer.model) * _NEXT_TOKEN_BYTES
 
 
 def _bytes(parameters: list[torch.nn.Parameter]) -> int:
