@@ -281,24 +281,26 @@ def test_a_vllm_server_may_die_and_is_left_clean(
         ("single/echo", 8, 8),
         ("majority", 32, 32),
         ("light-advantage", 26, 32),
-        ("router+cascade@2", 9, 32),
-        ("router+cascade@2:order=accuracy", 15, 32),
-        ("oracle", None, None),
+        ("router+cascade@2", None, 32),
+        ("oracle", None, 0),
     ],
 )
 def test_a_plan_tells_the_calls_that_are_expected_and_the_most(
-    file: Path, strategy: str, expected: int | None, most: int | None
+    file: Path, strategy: str, expected: int | None, most: int
 ) -> None:
     words = (f"--annotator.strategy={strategy}", "--verifier=verifiers:even")
     told = done("train", "--config", file, "--dry-run", *words).out
     (line,) = (line for line in told.splitlines() if line.startswith("Labels"))
-    if expected is None:
+    if most == 0:
         assert line.endswith("no reward model is asked")
         return
     found = re.search(r"; (\d+) calls of reward models per step expected, at most (\d+)$", line)
     assert found is not None
     assert int(found[2]) == most
-    assert int(found[1]) == expected
+    if expected is None:  # a budget of 2 on 8 pairs, of which the held-out pairs decide how much is used
+        assert 8 < int(found[1]) <= 16
+    else:
+        assert int(found[1]) == expected
     assert ("on the router's held-out pairs" in line) == ("cascade" in strategy)
 
 
