@@ -36,6 +36,10 @@ class TrainingError(UserError, RuntimeError):
     """Training that cannot go on: the policy diverged, or nobody labels its pairs."""
 
 
+class OutageError(TrainingError):
+    """Training that stopped because something outside failed for too long: once that is mended it can be resumed."""
+
+
 class MissingDependencyError(UserError):
     """An optional package that is not installed; the message holds the install command."""
 

@@ -22,7 +22,7 @@ Label: TypeAlias = Literal["A", "B"]
 class Message:
     """One turn of a conversation.
 
-    ``role`` is one of the chat roles of TRL and transformers: system, user, assistant, tool.
+    ``role`` is one of the chat roles of TRL and OpenAI: system, developer, user, assistant, tool.
     """
 
     role: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import signal
 import sys
@@ -14,6 +15,10 @@ from typing import Any
 import pytest
 import yaml
 from commands import Ended, done, refused, run, start
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from vllm_like import serving
+
+from rewardrouter.testing.loopback import changed, status
 
 Words = list[str | Path]
 
@@ -35,7 +40,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_run_leaves_policy_annotator_records_and_figures(file: Path, tmp_path: Path) -> None:
+def test_a_run_leaves_policy_annotator_records_and_figures(
+    file: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     ended = done("train", "--config", file, "--out", out, "--verifier=verifiers:even", "--log_every=1")
     assert {path.name for path in out.iterdir() if not path.name.startswith((".", "checkpoint"))} == {
@@ -50,6 +57,10 @@ def test_a_run_leaves_policy_annotator_records_and_figures(file: Path, tmp_path:
     assert results["kind"] == "training"
     assert results["strategies"]["router"]["calls"] == sum(len(row["verdicts"]) for row in decisions)
     assert "Step    3/3" in ended.err
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert f"fine-tuned version of `{Path(settings['policy']['checkpoint']).name}`." in card
+    assert 'model="policy"' in card
+    assert "None" not in card
     assert "3 steps of 4 prompts" in ended.out
     assert f"Policy: {out / 'policy'}" in ended.out
 
@@ -131,6 +142,7 @@ def test_mistakes_are_one_line(file: Path, tmp_path: Path, mistake: str) -> None
 
 def test_mistakes_of_the_command_are_one_line(file: Path, tmp_path: Path) -> None:
     assert "--out: missing" in refused("train", "--config", file)
+    assert "Run         no --out is given" in done("train", "--config", file, "--dry-run").out
     assert "holds no run (no config.yaml)" in refused("train", "--resume", tmp_path / "nowhere")
     done("train", "--config", file, "--out", tmp_path / "run", "--steps=1")
     assert "leave out --config, --out" in refused("train", "--resume", tmp_path / "run", "--config", file)
@@ -235,6 +247,101 @@ def test_the_benchmark_of_a_step_measures_every_variant(
     assert figures["single"]["ratio_to_single"] == 1
     assert figures["single"]["encode"] == 0 < figures["router"]["encode"]
     assert figures["router"]["added_by_routing"] > 0
+
+
+def test_a_vllm_server_may_die_and_is_left_clean(
+    file: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    out, adapters = tmp_path / "run", tmp_path / "adapters"
+    with serving(AutoModelForCausalLM.from_pretrained(settings["policy"]["checkpoint"])) as server:
+        words: Words = [
+            *("--generation.engine=vllm", f"--generation.vllm.url={server.url}"),
+            *(f"--generation.vllm.adapter_folder={adapters}", "--generation.vllm.patience=0.2"),
+        ]
+        fails = status(500, '{"error": {"message": "the engine is dead"}}')
+        server.faults.extend([*[changed(lambda _: None)] * 6, *[fails] * 1000])
+        told = refused("train", "--config", file, "--out", out, "--save_every=1", *words)
+        assert (
+            "/v1/completions: HTTP 500 (the engine is dead), waited for 0.2 s. Once that is mended, " in told
+        )
+        assert told.endswith(f"rewardrouter train --resume {out} goes on")
+        assert (len(lines(out / "metrics.jsonl")), server.adapters, list(adapters.iterdir())) == (1, {}, [])
+        server.faults.clear()
+        done("train", "--resume", out, "--generation.vllm.patience=5")
+        assert (len(lines(out / "metrics.jsonl")), server.adapters, list(adapters.iterdir())) == (3, {}, [])
+        assert len(server.asked("/v1/unload_lora_adapter")) == len(server.asked("/v1/load_lora_adapter")) == 4
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected", "most"),
+    [
+        ("router", 8, 32),
+        ("router:reward=probe,probes=0.5", 20, 32),
+        ("random", 8, 32),
+        ("single/echo", 8, 8),
+        ("majority", 32, 32),
+        ("light-advantage", 26, 32),
+        ("router+cascade@2", None, 32),
+        ("oracle", None, 0),
+    ],
+)
+def test_a_plan_tells_the_calls_that_are_expected_and_the_most(
+    file: Path, strategy: str, expected: int | None, most: int
+) -> None:
+    words = (f"--annotator.strategy={strategy}", "--verifier=verifiers:even")
+    told = done("train", "--config", file, "--dry-run", *words).out
+    (line,) = (line for line in told.splitlines() if line.startswith("Labels"))
+    if most == 0:
+        assert line.endswith("no reward model is asked")
+        return
+    found = re.search(r"; (\d+) calls of reward models per step expected, at most (\d+)$", line)
+    assert found is not None
+    assert int(found[2]) == most
+    if expected is None:  # a budget of 2 on 8 pairs, of which the held-out pairs decide how much is used
+        assert 8 < int(found[1]) <= 16
+    else:
+        assert int(found[1]) == expected
+    assert ("on the router's held-out pairs" in line) == ("cascade" in strategy)
+
+
+PEAK = """
+import resource, sys
+from rewardrouter.cli.main import main
+code = main()
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+sys.exit(code)
+"""
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_plan_is_what_a_run_takes(
+    file: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    wide = LlamaConfig(
+        vocab_size=40_000, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(wide).save_pretrained(tmp_path / "wide")
+    tokenizer = AutoTokenizer.from_pretrained(settings["policy"]["checkpoint"])
+    tokenizer.add_tokens(
+        [f"w{n}" for n in range(40_000 - len(tokenizer))]
+    )  # else most responses are the same: empty
+    tokenizer.save_pretrained(tmp_path / "wide")
+    common = (f"--policy.checkpoint={tmp_path / 'wide'}", "--steps=1", "--pairs.per_prompt=3")
+
+    def peak(name: str, *more: str) -> float:
+        process = start("train", "--config", file, "--out", tmp_path / name, *common, *more, code=PEAK)
+        said, told = process.communicate(timeout=200)
+        assert process.returncode == 0, told
+        return float(said.split()[-1])
+
+    large = ("--generation.max_new_tokens=80", "--prompts_per_step=16")
+    taken = peak("run", *large) - peak("small", "--generation.max_new_tokens=1", "--prompts_per_step=1")
+    told = done("train", "--config", file, "--dry-run", *common, *large).out
+    found = re.search(r"Memory +about ([\d.]+) GiB", told)
+    assert found is not None
+    assert taken > 0.5
+    assert 0.9 * taken < float(found[1]) < 1.4 * taken
 
 
 BAD_VERIFIERS = """

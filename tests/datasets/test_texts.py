@@ -1,5 +1,6 @@
 """One text out of a row."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,24 @@ def test_messages_keep_their_roles_and_order():
     assert read_text(CHAT) == tuple(Message(turn["role"], turn["content"]) for turn in CHAT)
 
 
+@pytest.mark.parametrize(
+    ("message", "content"),
+    [
+        ({"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}, ""),
+        ({"role": "assistant", "tool_calls": [{"id": "1"}]}, ""),
+        ({"role": "developer", "content": "x", "name": "n", "tool_calls": None}, "x"),
+        ({"role": "user", "content": [{"type": "text", "text": "x", "image_url": None}, "y"]}, "xy"),
+        ({"role": "user", "content": [{"text": "x"}, {"type": "input_text", "text": "y"}]}, "xy"),
+        ({"role": "user", "content": np.array([{"type": "text", "text": "x"}], object)}, "x"),
+        ({"role": "user", "content": []}, ""),
+    ],
+)
+def test_the_rule_for_content(message, content):
+    asked = {"role": "user", "content": "q"}
+    read = read_text(np.array([asked, message], object))
+    assert read == (Message("user", "q"), Message(message["role"], content))
+
+
 def test_a_string_stays_a_string_even_where_it_looks_like_json():
     assert read_text('[{"role": "user", "content": "x"}]') == '[{"role": "user", "content": "x"}]'
 
@@ -46,8 +65,14 @@ def test_an_empty_system_message_is_no_missing_text():
         ({"role": "user", "content": "x"}, "malformed_messages"),
         (["x"], "malformed_messages"),
         ([{"role": "user"}], "malformed_messages"),
-        ([{"role": "user", "content": None}], "malformed_messages"),
-        ([{"role": "user", "content": [{"type": "text", "text": "x"}]}], "malformed_messages"),
+        ([{"role": "user", "content": None}], "missing_text"),
+        ([{"role": "user", "content": [{"type": "text"}]}], "malformed_messages"),
+        ([{"role": "user", "content": [{"type": "image_url", "text": None}]}], "holds_image"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "audio"}]}],
+            "holds_other_media",
+        ),
+        ([{"role": "user", "content": [3]}], "holds_other_media"),
         ([{"role": "human", "content": "x"}], "malformed_messages"),
         ([{"role": ["user"], "content": "x"}], "malformed_messages"),
         ("half a pair: \ud83d", "broken_unicode"),
@@ -79,7 +104,7 @@ def test_a_text_is_not_blank_for_one_blank_message():
 
 def test_extra_keys_count_only_where_they_say_something():
     assert has_extra_keys([{"role": "user", "content": "x", "name": "Ann"}])
-    assert not has_extra_keys([{"role": "user", "content": "x", "name": None}])
+    assert not has_extra_keys([{"role": "user", "content": "x", "name": None, "tool_calls": []}])
     assert not has_extra_keys("x")
 
 

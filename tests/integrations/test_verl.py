@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import json
 import sys
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from gateways import running
 
@@ -63,8 +66,38 @@ def test_a_score_is_the_gateway_s(compute_score, tmp_path):
             asked(at, compute_score, "", "4.", extra_info={"prompt": chat}, prompt_key="prompt") == scores[0]
         )
         assert rows[0].metadata["answer"] == "4"
-        asked(at, compute_score, "3 + 3?", "6.", ground_truth=["a", "list"], gold_column="gold")
+        asked(at, compute_score, "3 + 3?", "6.", ground_truth=None, gold_column="gold")
         assert "gold" not in rows[-1].metadata
+
+
+@pytest.mark.parametrize(
+    ("gold", "kept"),
+    [
+        (np.int64(4), 4),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.str_("4"), "4"),
+        (np.array(["4", "four"], object), ["4", "four"]),
+        (np.array([4, 5]), [4, 5]),
+        (np.array("4", object), "4"),
+        (["4", np.int32(4)], ["4", 4]),
+        ({"answer": np.array([4]), 1: None}, {"answer": [4], "1": None}),
+        ('["4", "four"]', '["4", "four"]'),
+        (Decimal("4.50"), "4.50"),
+        ([float("nan")], [None]),
+    ],
+)
+def test_gold_answers_of_every_form_reach_the_verifiers(compute_score, monkeypatch, gold, kept):
+    sent = []
+    reply = {"data": [{"probs": [0.5]}]}
+    monkeypatch.setitem(
+        compute_score.__globals__, "_post", lambda _, body, *__: (sent.append(json.loads(body)), reply)[1]
+    )
+    parts = np.array([{"type": "text", "text": "2 + 2?"}], object)
+    prompt = np.array([{"role": "user", "content": parts, "tool_calls": None}], object)
+    compute_score("", "4.", gold, {"question": prompt})
+    assert sent[0]["metadata"] == {"answer": kept}
+    assert sent[0]["messages"][0]["content"] == [{"type": "text", "text": "2 + 2?"}]
 
 
 def test_it_waits_for_a_gateway_that_cannot_answer_now(compute_score, tmp_path):

@@ -121,10 +121,25 @@ def test_a_template_that_trims_does_not_change_the_response(strict):
 def test_without_a_template_roles_are_written_out(plain):
     assert type(plain) is TextLayout
     assert decoded(plain, "What is 1?", "Paris") == "<s>User: What is 1?\n\nAssistant: Paris</s>"
-    assert decoded(plain, CHAT[:3], "Paris") == (
+    assert decoded(plain, CHAT, "Paris") == (
         "<s>System: You are a helpful assistant.\n\nUser: What is 1?\n\nAssistant: the capital\n\n"
-        "Assistant: Paris</s>"
+        "User: the capital of France\n\nAssistant: Paris</s>"
     )
+
+
+def test_a_response_continues_the_assistants_turn_that_a_prompt_ends_with(plain, strict, chatml):
+    begun = (CHAT[1], Message("assistant", "<think>It is </think> the "))
+    opened = {layout: layout.prompt_text(CHAT[1:2]).text for layout in (plain, strict, chatml)}
+    for layout, text in opened.items():
+        assert layout.prompt_text(begun).text == f"{text}{begun[1].content}"
+    developer = chatml.prompt_text((Message("developer", "Be kind."), *begun)).text
+    assert developer == chatml.prompt_text((Message("system", "Be kind."), *begun)).text
+    dropped = AutoTokenizer.from_pretrained(strict.tokenizer.name_or_path)
+    dropped.chat_template = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content.split('</think>')[-1] | trim }}{% endfor %}"
+    )
+    found = layout_for(dropped, "causal").prompt_text(begun).text
+    assert found == f"<user>What is 1?<assistant>{begun[1].content}"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ TURNS = (Message("user", "q"), Message("assistant", "a"))
 def test_with_roles_or_without() -> None:
     assert plain(TURNS[:1]) == "q"
     assert plain(TURNS) == "user: q\nassistant: a"
-    assert dialogue(TURNS) == "User: q\n\nAssistant: a\n\nAssistant: "
+    assert dialogue((*TURNS, *TURNS[:1])) == "User: q\n\nAssistant: a\n\nUser: q\n\nAssistant: "
+    assert dialogue(TURNS) == "User: q\n\nAssistant: a"  # an answer that is begun
     assert answer_text(TURNS[1:]) == "a"
     assert answer_text((TURNS[1], TURNS[0])) == "a\nuser: q"
     assert answer_text(TURNS) == "user: q\nassistant: a"

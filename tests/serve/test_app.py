@@ -64,6 +64,46 @@ def test_messages_go_to_rms_as_messages(tmp_path):
     assert seen[0].metadata == {"answer": "4"}
 
 
+RICH = [
+    {"role": "developer", "content": "Be brief.", "tool_calls": None, "name": "d"},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "2 + "}, {"type": "text", "text": "2?", "image_url": None}],
+    },
+    {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}], "reasoning_content": None},
+    {"role": "tool", "content": "4", "tool_call_id": "1", "tool_calls": None},
+]
+BARE = [
+    Message("developer", "Be brief."), Message("user", "2 + 2?"), Message("assistant", ""), Message("tool", "4")
+]  # fmt: skip
+
+
+def test_messages_are_read_by_the_rule_of_files(tmp_path):
+    seen = []
+    with running(tmp_path, "completions.hold_seconds=0") as at:
+        for model in at.models.values():
+            judge = model.judge
+            model.judge = lambda given, judge=judge: (seen.extend(given), judge(given))[1]
+        answer = [
+            {"role": "assistant", "content": [{"type": "text", "text": "It is 4."}], "tool_calls": None}
+        ]
+        body = {"messages": [*RICH, *answer], "metadata": None, "use_activation": False, "input": None}
+        at.client.done("/classify", body)
+        assert (seen[-1].prompt, seen[-1].response_a) == (tuple(BARE), "It is 4.")
+        given = pairs(1, prompt=RICH, response_a=answer, metadata=None, label=None)
+        at.client.done("/v1/annotate", {"pairs": given, "step": None, "batch_id": None})
+        assert (seen[-1].prompt, seen[-1].response_a) == (tuple(BARE), (Message("assistant", "It is 4."),))
+        picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}
+        for path, wrong in (
+            ("/classify", {"messages": [picture, *answer]}),
+            ("/v1/annotate", {"pairs": pairs(1, prompt=[picture])}),
+        ):
+            reply = at.client.post(path, wrong)
+            assert reply.status == 422
+            assert "a user message holds image_url: " in reply.json["error"]
+            assert reply.json["error"].count("; ") == 1
+
+
 def test_outcomes_come_late_in_part_twice_and_unknown(tmp_path):
     with running(tmp_path) as at:
         first = at.client.done("/v1/annotate", {"pairs": pairs(4), "batch_id": "b0"})

@@ -216,6 +216,7 @@ class Recording:
         self.prompts: dict[int, list[PolicyPrompt]] = {}
         self.responses: dict[int, dict[str, list[Response]]] = {}
         self.models: dict[int, PreTrainedModel] = {}
+        self.closed = False
 
     def generate(
         self, model: PreTrainedModel, prompts: Sequence[PolicyPrompt], *, step: int
@@ -225,6 +226,10 @@ class Recording:
         self.responses[step] = {prompt.id: given for prompt, given in zip(prompts, found, strict=True)}
         self.models[step] = alone(model)
         return found
+
+    def close(self) -> None:
+        self._generator.close()
+        self.closed = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -124,7 +124,16 @@ def test_other_columns_are_metadata(strict: PreTrainedTokenizerBase) -> None:
         ({"question": "a"}, "prompts: row 2 has no prompt; its columns: question"),
         ({"prompt": None}, "prompts: row 2 has no prompt"),
         ({"prompt": 3}, "prompts: row 2: "),
-        ({"prompt": [{"role": "user"}]}, "prompts: row 2: "),
+        ({"prompt": [{"role": "user"}]}, "prompts: row 2: a user message without content"),
+        (
+            {"prompt": [{"role": "human", "content": "a"}]},
+            "row 2: a message has the role 'human', expected one",
+        ),
+        (
+            {"prompt": [{"role": "user", "content": [{"type": "image"}]}]},
+            "row 2: a user message holds image: ",
+        ),
+        ({"prompt": [{"role": "assistant", "content": "It is"}]}, "row 2: asks nothing"),
     ],
 )
 def test_bad_rows_are_named(strict: PreTrainedTokenizerBase, row: dict[str, Any], complaint: str) -> None:
@@ -144,6 +153,29 @@ def test_a_conversation_that_the_template_rejects_is_one_message_with_its_roles(
     assert texts(laid_out([{"prompt": asked}], strict), strict) == [
         "<s>[INST] system: Be kind.\nuser: 1 + 2? [/INST]"
     ]
+
+
+@pytest.mark.parametrize("template", ["auto", "none"])
+def test_an_assistants_turn_at_the_end_is_continued(
+    tiny_llama: Path, tmp_path: Path, strict: PreTrainedTokenizerBase, template: str
+) -> None:
+    begun = [CHAT[0], {"role": "assistant", "content": "It is ", "tool_calls": None, "name": "x"}]
+    (one,) = laid_out([{"prompt": begun}], strict, template=template).prompts
+    opened = texts(laid_out([{"prompt": [CHAT[0]]}], strict, template="auto"), strict)[0]
+    written = f"{opened} It is " if template == "auto" else "<s>User: What is 1 + 2?\n\nAssistant: It is "
+    assert strict.decode(one.ids) == written
+    assert (one.text, one.begun) == ((Message(**CHAT[0]),), "It is ")
+    asked = [{"id": f"c{n}", "prompt": begun} for n in range(12)]
+    annotator = ByHash()
+    tiny_run(
+        tiny_llama, tmp_path, annotator, prompts=asked, settings=online(prompts={"template": template})
+    ).train()
+    for pair in annotator.seen[0]:
+        assert pair.prompt == (Message(**CHAT[0]),)
+        assert pair.response_a.startswith("It is ")
+        assert pair.response_b.startswith("It is ")
+    counted = laid_out([{"prompt": begun}, {"prompt": [{**CHAT[0], "name": None}]}], strict)
+    assert counted.line() == "1 prompts with more than role and content in messages: the rest is not read"
 
 
 @pytest.mark.parametrize("template", ["auto", "none"])

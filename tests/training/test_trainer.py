@@ -32,7 +32,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOTrainer
 
 from rewardrouter.annotators import Annotation, Outcome, SingleAnnotator, StepContext
-from rewardrouter.errors import ConfigError
+from rewardrouter.errors import ConfigError, OutageError
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.reward_models.pool import RewardModelPool
 from rewardrouter.training.generation import TransformersGenerator
@@ -255,8 +255,11 @@ def test_a_router_learns_nothing_from_a_step_without_labels(tiny_llama: Path, tm
 def test_training_stops_where_no_pair_gets_a_label_for_too_long(tiny_llama: Path, tmp_path: Path) -> None:
     annotator = SingleAnnotator(RewardModelPool([SilentSteps("rm", range(2, 20))]), "rm")
     trainer = tiny_run(tiny_llama, tmp_path, annotator, settings=online(give_up_after=3), max_steps=6)
-    with pytest.raises(RuntimeError, match=r"no pair got a label in 3 steps in a row; .*overloaded"):
+    closed: list[bool] = []
+    trainer._generator.close = lambda: closed.append(True)
+    with pytest.raises(OutageError, match=r"no pair got a label in 3 steps in a row; .*overloaded"):
         trainer.train()
+    assert closed == [True]
     assert len(rows(tmp_path / "metrics.jsonl")) == 3
 
 

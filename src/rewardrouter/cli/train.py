@@ -15,7 +15,7 @@ import click
 from rewardrouter.cli.options import config_option
 from rewardrouter.cli.output import signed
 from rewardrouter.cli.overrides import check_overrides
-from rewardrouter.errors import MissingDependencyError, UserError
+from rewardrouter.errors import MissingDependencyError, OutageError, UserError
 from rewardrouter.progress import progress
 
 if TYPE_CHECKING:
@@ -60,12 +60,12 @@ def train(
     """
     check_overrides(overrides)
     _check_packages()
-    config, folder = _settings(config_file, out, resume, overrides)
+    config, folder = _settings(config_file, out, resume, overrides, dry_run=dry_run)
     several = strategies is not None or seeds is not None
     if several and resume is not None:
         raise UserError(f"--resume {resume}: goes on with one run; leave out --strategies and --seeds")
     names = _names(config, strategies) if several else []
-    if dry_run:
+    if dry_run or folder is None:
         from rewardrouter.training.plan import plan
 
         click.echo("\n".join(plan(config, folder)))
@@ -73,7 +73,7 @@ def train(
             click.echo(f"Compared    {', '.join(names)}: {len(names) * (seeds or 1)} runs")
         return
     if several:
-        with _told_how_to_go_on("the same command"):
+        with _told_how_to_go_on("the same command", folder):
             _compare(config, folder, names, seeds, workers)
         return
 
@@ -81,7 +81,7 @@ def train(
     from rewardrouter.training.processes import is_first
     from rewardrouter.training.runs import TrainingRun, train_run
 
-    with _told_how_to_go_on(f"rewardrouter train --resume {folder}"):
+    with _told_how_to_go_on(f"rewardrouter train --resume {folder}", folder):
         train_run(config, folder, resume=resume is not None)
     if is_first():
         results = results_of(config, {config.annotator.strategy: [TrainingRun(folder)]}, [config.seed])
@@ -175,8 +175,8 @@ def _check_packages() -> None:
 
 
 @contextlib.contextmanager
-def _told_how_to_go_on(command: str) -> Iterator[None]:
-    """Say which command goes on where the block is interrupted, or its process asked to end."""
+def _told_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
+    """Say which command goes on where the block is interrupted, its process asked to end, or a server is away."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -187,14 +187,23 @@ def _told_how_to_go_on(command: str) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(f"stopped; {command} goes on", err=True)
         raise
+    except OutageError as error:
+        # A run that has done nothing yet leaves no settings behind: the same command begins it.
+        command = command if (folder / "config.yaml").exists() else "the same command"
+        raise OutageError(f"{error}. Once that is mended, {command} goes on") from error
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _settings(
-    config_file: Path | None, out: Path | None, resume: Path | None, overrides: tuple[str, ...]
-) -> tuple[TrainConfig, Path]:
-    """Return the settings, of the file or of the run that is gone on with, and the run's folder."""
+    config_file: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    overrides: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> tuple[TrainConfig, Path | None]:
+    """Return the settings, of the file or of the run that is gone on with, and the run's folder, if one is needed."""
     from rewardrouter.config.loading import load_config
     from rewardrouter.config.train import TrainConfig
 
@@ -209,6 +218,6 @@ def _settings(
         if not written.is_file():
             raise UserError(f"--resume {resume}: holds no run (no config.yaml)")
         return load_config(TrainConfig, written, overrides), resume
-    if out is None:
+    if out is None and not dry_run:
         raise UserError("--out: missing; name the folder of the run (or --resume RUN)")
     return load_config(TrainConfig, config_file, overrides), out

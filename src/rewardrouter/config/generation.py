@@ -32,8 +32,9 @@ class VllmSettings(StrictModel):
     timeout: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """Seconds without the whole answer after which a request has failed."""
 
-    tries: int = Field(default=4, ge=1)
-    """How often a request is sent at most: again after no connection, no answer in time, HTTP 429 or 5xx only."""
+    patience: float = Field(default=300.0, ge=0, allow_inf_nan=False)
+    """Seconds for which a server that is away or fails is asked again, so that it can be restarted meanwhile: after no
+    connection, no answer in time, HTTP 429 or 5xx only."""
 
     @field_validator("url")
     @classmethod

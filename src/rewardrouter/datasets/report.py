@@ -28,6 +28,8 @@ _WORDINGS = {
     "malformed_messages": _Wording(
         "text that is neither a string nor a list of role and content", "row", "dropped"
     ),
+    "holds_image": _Wording("image in a message, where only text is read", "row", "dropped"),
+    "holds_other_media": _Wording("message with a part that is not text", "row", "dropped"),
     "broken_unicode": _Wording("text with half a surrogate pair, which is not Unicode", "row", "dropped"),
     "bad_label": _Wording("label other than A or B", "row", "dropped"),
     "missing_label": _Wording("no label", "row", "dropped"),

@@ -1,29 +1,39 @@
-"""One prompt or response out of a row: a string, or a list of ``{"role", "content"}``.
+"""One prompt or response as it comes: a string, or messages. Files, ``train``, trainers and the gateway read it so.
 
-A string stays a string, even where it looks like JSON: what a file does not say
-is not guessed. Whatever cannot be a text raises :class:`BadRow` with the kind of
-problem, for the reader of rows to count.
+A string stays a string, even where it looks like JSON: what a file does not say is not guessed. Of a message:
+
+* ``content`` is text, or parts of text, which are joined; an image, or whatever else is no text, is refused by name;
+* ``content: null`` is an empty turn: so stands a message that only calls a tool, or one out of a table whose column
+  holds none;
+* every other key (``name``, ``tool_calls`` ...) is left out; who reads rows counts those that say something.
+
+Whatever cannot be a text raises :class:`BadRow` with the kind of problem, for the reader of rows to count, and in
+words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rewardrouter.pairs import Message, Text, as_messages
 
-ROLES = frozenset({"system", "user", "assistant", "tool"})
+ROLES = ("system", "developer", "user", "assistant", "tool")
 """The roles a message may have."""
 
 _KEYS = ("role", "content")
+_CALLS = ("tool_calls", "function_call")
+_TEXT_PARTS = (None, "text", "input_text", "output_text")
+"""The types of a part that is text: of chat completions (or none given), and of OpenAI's responses."""
 
 
 class BadRow(Exception):  # noqa: N818 - says why a row is left out; no reader lets it escape
-    """Why one row cannot be used: a kind of :class:`~rewardrouter.datasets.report.RowReport`."""
+    """Why one row cannot be used: a kind of :class:`~rewardrouter.datasets.report.RowReport`, and in words."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, words: str | None = None) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.words = words or kind.replace("_", " ")
 
 
 def read_text(value: Any, *, may_be_blank: bool = False) -> Text:
@@ -40,23 +50,50 @@ def read_text(value: Any, *, may_be_blank: bool = False) -> Text:
     Raises
     ------
     BadRow
-        ``missing_text``, ``malformed_messages``, ``broken_unicode``.
+        ``missing_text``, ``malformed_messages``, ``holds_image``, ``holds_other_media``, ``broken_unicode``.
     """
-    text: Text
-    if value is None or value == []:
+    text = None if value is None else as_text(value)
+    if not (text or isinstance(text, str)) or (not may_be_blank and is_blank(text)):
         raise BadRow("missing_text")
-    if isinstance(value, str):
-        text, contents = value, [value]
-    elif isinstance(value, list):
-        text = tuple(_read_message(message) for message in value)
-        contents = [message.content for message in text]
-    else:
-        raise BadRow("malformed_messages")
-    if not may_be_blank and is_blank(text):
-        raise BadRow("missing_text")
-    if not all(is_unicode(content) for content in contents):
+    if not all(is_unicode(message.content) for message in as_messages(text, "user")):
         raise BadRow("broken_unicode")
     return text
+
+
+def as_text(value: Any) -> Text:
+    """Return a string or messages as a text, whatever it says: also nothing.
+
+    Raises
+    ------
+    BadRow
+        ``malformed_messages``, ``holds_image``, ``holds_other_media``.
+    """
+    if isinstance(value, str):
+        return value
+    value = _listed(value)
+    if not isinstance(value, list | tuple):
+        raise BadRow("malformed_messages", f"neither text nor a list of messages, but {type(value).__name__}")
+    return tuple(map(read_message, value))
+
+
+def read_message(value: Any) -> Message:
+    """Return one message, by the rule above.
+
+    Raises
+    ------
+    BadRow
+        As :func:`as_text`.
+    """
+    if not isinstance(value, Mapping):
+        raise BadRow("malformed_messages", f"a message is {type(value).__name__}, expected role and content")
+    role, content = (value.get(key) for key in _KEYS)
+    if not (isinstance(role, str) and role in ROLES):
+        raise BadRow(
+            "malformed_messages", f"a message has the role {role!r}, expected one of {', '.join(ROLES)}"
+        )
+    if content is None and ("content" in value or any(value.get(key) for key in _CALLS)):
+        content = ""
+    return Message(role, _joined(role, content))
 
 
 def is_blank(text: Text) -> bool:
@@ -74,9 +111,10 @@ def is_unicode(text: str) -> bool:
 
 
 def has_extra_keys(value: Any) -> bool:
-    """Tell whether a readable cell is messages that say more than role and content."""
-    return isinstance(value, list) and any(
-        found is not None for message in value for key, found in message.items() if key not in _KEYS
+    """Tell whether a readable cell is messages that say more than role and content; null says nothing."""
+    value = _listed(value)
+    return isinstance(value, list | tuple) and any(
+        not _says_nothing(found) for message in value for key, found in message.items() if key not in _KEYS
     )
 
 
@@ -97,10 +135,32 @@ def shared_prefix(chosen: Sequence[Any], rejected: Sequence[Any]) -> int:
     return length - 1 if differs and length > 0 and chosen[length - 1] == " " else length
 
 
-def _read_message(value: Any) -> Message:
-    if not isinstance(value, dict):
-        raise BadRow("malformed_messages")
-    role, content = (value.get(key) for key in _KEYS)
-    if not (isinstance(role, str) and role in ROLES and isinstance(content, str)):
-        raise BadRow("malformed_messages")
-    return Message(role, content)
+def _joined(role: str, content: Any) -> str:
+    """Return a message's content: text, or its parts joined."""
+    if isinstance(content, str):
+        return content
+    parts = [content] if isinstance(content, Mapping) else _listed(content)
+    if not isinstance(parts, list | tuple):
+        raise BadRow("malformed_messages", f"a {role} message without content")
+    return "".join(_part(role, part) for part in parts)
+
+
+def _part(role: str, part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    if isinstance(part, Mapping) and kind in _TEXT_PARTS and isinstance(part.get("text"), str):
+        return str(part["text"])
+    if isinstance(part, Mapping) and kind in _TEXT_PARTS:
+        raise BadRow("malformed_messages", f"a {role} message has a part without text")
+    words = f"a {role} message holds {kind}: the router and its reward models read text alone; leave such prompts out"
+    raise BadRow("holds_image" if "image" in str(kind) else "holds_other_media", words)
+
+
+def _listed(value: Any) -> Any:
+    """Return an array of a data frame, or of verl, as a list."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, list | tuple | dict | str) and not value)

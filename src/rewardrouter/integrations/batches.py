@@ -11,10 +11,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rewardrouter.datasets import texts
 from rewardrouter.errors import DataError
 from rewardrouter.integrations.groups import Group, groups_of
 from rewardrouter.integrations.ranks import gathered, rank
-from rewardrouter.pairs import Message, Text, as_messages
+from rewardrouter.pairs import Text, as_messages
 from rewardrouter.pretrained.conversation import answer_text
 
 
@@ -59,18 +60,18 @@ def completions_of(
         {"prompt": prompt, **{name: values[n] for name, values in kept.items()}}
         for n, prompt in enumerate(prompts)
     ]
-    texts = [answer_text(as_messages(as_text(one), "assistant")) for one in completions]
-    return Completions(prompts, completions, texts, token_ids, rows)
+    plain = [answer_text(as_messages(as_text(one), "assistant")) for one in completions]
+    return Completions(prompts, completions, plain, token_ids, rows)
 
 
 def batch_of_ranks(own: Completions, values: Sequence[float | None]) -> RanksBatch:
     """Tell all ranks of this one's completions and their values; return what all have told."""
-    texts = [(as_text(p), as_text(c)) for p, c in zip(own.prompts, own.completions, strict=True)]
-    shares = gathered(list(zip(texts, values, strict=True)))
+    asked = [(as_text(p), as_text(c)) for p, c in zip(own.prompts, own.completions, strict=True)]
+    shares = gathered(list(zip(asked, values, strict=True)))
     told = [entry for share in shares for entry in share]
     start = sum(map(len, shares[: rank()]))
     groups = groups_of([prompt for (prompt, _), _ in told], [answer for (_, answer), _ in told])
-    return RanksBatch(groups, [value for _, value in told], slice(start, start + len(texts)))
+    return RanksBatch(groups, [value for _, value in told], slice(start, start + len(asked)))
 
 
 def as_text(value: Any) -> Text:
@@ -81,18 +82,7 @@ def as_text(value: Any) -> Text:
     DataError
         If a message holds anything but text.
     """
-    if isinstance(value, str):
-        return value
-    return tuple(Message(str(message["role"]), _content(message)) for message in value)
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content") or ""  # a message that only calls a tool has none
-    if isinstance(content, str):
-        return content
-    if others := sorted({str(part.get("type")) for part in content if part.get("type") != "text"}):
-        raise DataError(
-            f"a {message['role']} message holds {', '.join(others)}: the router and its reward models read text"
-            " alone; leave such prompts out"
-        )
-    return "".join(str(part["text"]) for part in content)
+    try:
+        return texts.as_text(value)
+    except texts.BadRow as error:
+        raise DataError(error.words) from None

@@ -38,7 +38,8 @@ class PolicyLogRatios:
     reference
         The policy as it was; ``None`` where the policy is one with adapters.
     add_special_tokens
-        Whether a plain prompt gets the tokenizer's special tokens: so do TRL's GRPO and RLOO, online DPO does not.
+        As TRL's GRPO and RLOO read prompts: a plain one with the tokenizer's special tokens, and behind a conversation
+        a new turn. Online DPO does neither: it continues an assistant's turn that a conversation ends with.
     """
 
     def __init__(self, reference: PreTrainedModel | None = None, *, add_special_tokens: bool = True) -> None:
@@ -79,9 +80,10 @@ class PolicyLogRatios:
         if isinstance(prompt, str):
             ids = self._tokenizer(text=prompt, add_special_tokens=self._add_special_tokens)["input_ids"]
         else:
-            ids = self._tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)[
-                "input_ids"
-            ]
+            begun = not self._add_special_tokens and prompt[-1]["role"] == "assistant"
+            ids = self._tokenizer.apply_chat_template(
+                prompt, add_generation_prompt=not begun, continue_final_message=begun, return_dict=True
+            )["input_ids"]
         return np.array(ids, np.int32)
 
     @contextlib.contextmanager

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ def compute_score(
     data_source: str,  # noqa: ARG001 - the router knows texts, not their sources
     solution_str: str,
     ground_truth: Any,
-    extra_info: Mapping[str, Any],
+    extra_info: Mapping[str, Any] | None,
     *,
     url: str = URL,
     prompt_key: str = "question",
@@ -66,25 +67,43 @@ def compute_score(
     RuntimeError
         If the gateway refuses, or gives no answer within ``patience``: a missing score must not become one of 0.
     """
-    if prompt_key not in extra_info:
+    columns = extra_info or {}
+    prompt = _plain(columns.get(prompt_key))
+    if prompt is None:
         raise ValueError(
-            f"extra_info has no {prompt_key!r}, but {', '.join(sorted(extra_info))}: set"
+            f"extra_info has no {prompt_key!r}, but {', '.join(sorted(columns)) or 'nothing'}: set"
             " reward.custom_reward_function.reward_kwargs.prompt_key to where the prompt is"
         )
-    prompt = extra_info[prompt_key]
-    turns = (
-        [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]
-    )
+    if not isinstance(prompt, list):
+        prompt = [prompt if isinstance(prompt, dict) else {"role": "user", "content": str(prompt)}]
     body: dict[str, Any] = {
-        "messages": [*turns, {"role": "assistant", "content": solution_str}],
+        "messages": [*prompt, {"role": "assistant", "content": solution_str}],
         "use_activation": False,
     }
-    if isinstance(ground_truth, (str, int, float)):
-        body["metadata"] = {gold_column: ground_truth}
+    if (gold := _plain(ground_truth)) is not None:
+        body["metadata"] = {gold_column: gold}
     token = os.environ.get(token_env, "").strip()
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     reply = _post(url, json.dumps(body).encode(), headers, patience)
     return {"score": float(reply["data"][-1]["probs"][-1])}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: numpy's scalars and arrays, out of parquet files, as numbers and lists.
+
+    What JSON has no form for (a date, a decimal) becomes its text; a number that is none (NaN) is null.
+    """
+    if hasattr(value, "tolist"):  # numpy's and torch's, of any dtype
+        value = value.tolist()
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(one) for one in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str], patience: float) -> Any:

@@ -10,9 +10,10 @@ response are tokenised apart, so that each is tokenised once and can be cut. The
 * causal without one: ``User: ...``, ``Assistant: ...``, then the end-of-text token.
 
 A prompt of several messages is laid out with its roles; a single user message is the same as plain
-text. Where a template rejects a conversation (a system message, roles that do not alternate), it is
-handed one user message with the roles written out, and that is counted. A tokenizer that adds a
-beginning-of-text token which the template wrote already would double it: one is kept.
+text. A prompt that ends with an assistant's turn has begun the answer: the response continues that turn, as
+with transformers' ``continue_final_message``. Where a template rejects a conversation (a system message, roles
+that do not alternate), it is handed one user message with the roles written out, and that is counted. A
+tokenizer that adds a beginning-of-text token which the template wrote already would double it: one is kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from transformers import PreTrainedTokenizerBase
 from rewardrouter.errors import CheckpointError
 from rewardrouter.offline.pooling import Kind
 from rewardrouter.pairs import Message, Text, as_messages
-from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, render
+from rewardrouter.pretrained.conversation import answer_text, begun_answer, clean, dialogue, plain, render
 
 _PROBE = "REWARDROUTER-RESPONSE"
 """Stands for the response when a template is asked what comes before and after it."""
@@ -195,21 +196,27 @@ class TemplateLayout(TextLayout):
 
     def prompt_text(self, prompt: Text) -> PromptText:
         """Return everything that the template writes before the response."""
-        messages = _messages(prompt)
+        messages, begun = begun_answer(_messages(prompt))
         try:
-            return PromptText(self._around(messages)[0])
+            return PromptText(self._before(messages, begun))
         except jinja2.TemplateError as error:
             rejected = str(error)
         try:
-            return PromptText(self._around((Message("user", plain(messages)),))[0], rejected)
+            return PromptText(self._before((Message("user", plain(messages)),), begun), rejected)
         except jinja2.TemplateError as error:
             raise CheckpointError(
                 f"the encoder's chat template rejects even one user message: {error}"
             ) from error
 
-    def _around(self, messages: Sequence[Message]) -> tuple[str, str]:
-        """Return what the template writes before and after the response."""
-        rendered = render(self.tokenizer, (*messages, Message("assistant", _PROBE)))
+    def _before(self, messages: Sequence[Message], begun: str) -> str:
+        """Return what stands before the response, with what the prompt has begun of it."""
+        before, _ = self._around(messages, begun)
+        # A template that trims answers, or drops their thoughts, does not get to.
+        return before if before.endswith(begun) else self._around(messages)[0] + begun
+
+    def _around(self, messages: Sequence[Message], begun: str = "") -> tuple[str, str]:
+        """Return what the template writes before and after the response; ``begun`` is written before it."""
+        rendered = render(self.tokenizer, (*messages, Message("assistant", begun + _PROBE)))
         before, found, after = rendered.rpartition(_PROBE)
         if not found:
             raise jinja2.TemplateError("it does not write the assistant's answer")

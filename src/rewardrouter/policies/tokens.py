@@ -2,7 +2,8 @@
 
 A prompt is laid out by the tokenizer's chat template where it has one (``auto``), up to where the answer
 begins; otherwise, or with ``none``, the response follows the prompt directly, as in TRL's plain format (a
-conversation is then written with its roles). The response carries what closes it: the template's end of turn,
+conversation is then written with its roles). Where the prompt ends with an assistant's turn, the response continues
+that turn. The response carries what closes it: the template's end of turn,
 or the end-of-text token. Prompt and responses are tokenised apart, each distinct text once.
 
 Of a prompt that is too long the end stays, where the question is, after its beginning-of-text token; of a
@@ -22,6 +23,7 @@ from transformers import PreTrainedTokenizerBase
 from rewardrouter.errors import CheckpointError
 from rewardrouter.offline.text import PromptText, TextLayout, layout_for
 from rewardrouter.pairs import PreferencePair, Text, as_messages
+from rewardrouter.pretrained.conversation import begun_answer
 
 Ids = npt.NDArray[np.int32]
 """Token ids, ``int32 [T]``."""
@@ -131,7 +133,10 @@ class PolicyLayout:
         """
         texts = [self._layout.prompt_text(prompt).text for prompt in prompts]
         if to_be_answered and not isinstance(self._layout, _DirectLayout):
-            texts = [text.rstrip(" ") for text in texts]
+            texts = [
+                text if begun_answer(as_messages(prompt, "user"))[1] else text.rstrip(" ")
+                for prompt, text in zip(prompts, texts, strict=True)
+            ]
         return [self._framed(ids) for ids in self._layout.tokenize_prompts(texts)]
 
     def cut_prompt(self, ids: Ids) -> Ids:

@@ -18,11 +18,18 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> s
     jinja2.TemplateError
         If the template rejects the conversation or does not work.
     """
-    turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False))
+        return str(tokenizer.apply_chat_template(turns_of(messages), tokenize=False))
     except (TypeError, ValueError) as error:  # a template's own slips, and transformers' refusals
         raise jinja2.TemplateError(str(error)) from error
+
+
+def turns_of(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Return the messages as templates and servers are given them; most know a developer as ``system`` alone."""
+    return [
+        {"role": "system" if message.role == "developer" else message.role, "content": message.content}
+        for message in messages
+    ]
 
 
 def plain(messages: Sequence[Message]) -> str:
@@ -33,9 +40,17 @@ def plain(messages: Sequence[Message]) -> str:
 
 
 def dialogue(messages: Sequence[Message]) -> str:
-    r"""Return ``User: ...\n\n`` for every message, then ``Assistant:`` and a space, for an answer to follow."""
+    r"""Return ``User: ...\n\n`` for every message, then ``Assistant:`` a space, and what is begun of an answer."""
+    messages, begun = begun_answer(messages)
     turns = [f"{message.role.capitalize()}: {message.content}\n\n" for message in messages]
-    return "".join(turns) + "Assistant: "
+    return "".join(turns) + "Assistant: " + begun
+
+
+def begun_answer(messages: Sequence[Message]) -> tuple[tuple[Message, ...], str]:
+    """Split off the answer that a prompt begins: the text of the assistant's turn that it ends with, if it does."""
+    if messages and messages[-1].role == "assistant":
+        return tuple(messages[:-1]), messages[-1].content
+    return tuple(messages), ""
 
 
 def answer_text(messages: Sequence[Message]) -> str:

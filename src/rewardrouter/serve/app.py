@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from rewardrouter import __version__
 from rewardrouter.errors import UserError
-from rewardrouter.pairs import Message, as_messages
+from rewardrouter.pairs import as_messages
 from rewardrouter.pretrained.conversation import answer_text
 from rewardrouter.serve.chat import Completion
 from rewardrouter.serve.completions import Score, scores_or_raise
@@ -162,7 +162,7 @@ def _add_drop_ins(app: FastAPI, gateway: Gateway) -> None:
     async def classify(body: ClassifyBody) -> ClassifyReply:
         """Answer as vLLM's /classify for a reward model: raw scores with use_activation false, else their sigmoid."""
         if body.messages is not None:
-            messages = tuple(Message(one.role, one.content) for one in body.messages)
+            messages = tuple(one.message() for one in body.messages)
             response = answer_text(as_messages(messages[-1:], "assistant"))
             read = [Completion(messages[:-1], response)]
         else:

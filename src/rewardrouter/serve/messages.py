@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from rewardrouter.annotators import Outcome
+from rewardrouter.datasets.texts import BadRow, read_message
 from rewardrouter.pairs import Message, PreferencePair, Text
 from rewardrouter.serve.labelled import Labelled
 
@@ -32,18 +34,49 @@ class Problem(BaseModel):
     error: str
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Body(BaseModel):
+    """What is sent: a null stands for what is not given, as tables write it in every row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        required = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return {name: value for name, value in given.items() if value is not None or name in required}
 
 
-class MessageBody(_Request):
-    """One turn of a conversation."""
-
-    role: Annotated[str, Field(min_length=1, max_length=64)]
-    content: str
+class _Request(_Body):
+    model_config = ConfigDict(extra="forbid")
 
 
-TextBody: TypeAlias = str | Annotated[list[MessageBody], Field(min_length=1)]
+class MessageBody(BaseModel):
+    """One turn of a conversation; content is text, parts of text, or null. Other keys are not read."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_the_rule(cls, given: Any) -> Any:
+        try:
+            return dataclasses.asdict(read_message(given))
+        except BadRow as error:
+            raise ValueError(error.words) from None
+
+    def message(self) -> Message:
+        """Return the message."""
+        return Message(self.role, str(self.content))
+
+
+TextBody: TypeAlias = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[MessageBody], Field(min_length=1), Tag("messages")],
+    Discriminator(lambda given: "text" if isinstance(given, str) else "messages"),
+]
 """Plain text, or messages in order."""
 
 
@@ -170,10 +203,10 @@ class HealthBody(BaseModel):
     status: str
 
 
-class _Foreign(BaseModel):
+class _Foreign(_Body):
     """A request of others' making: what it holds besides is not read."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore")
 
 
 class OpenRlhfBody(_Foreign):
@@ -251,4 +284,4 @@ class ClassifyReply(BaseModel):
 
 def text_of(body: TextBody) -> Text:
     """Return a text."""
-    return body if isinstance(body, str) else tuple(Message(one.role, one.content) for one in body)
+    return body if isinstance(body, str) else tuple(one.message() for one in body)

@@ -20,7 +20,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from rewardrouter.config.online import OnlineSettings
-from rewardrouter.errors import CheckpointError, TrainingError
+from rewardrouter.errors import CheckpointError, OutageError, TrainingError
 from rewardrouter.files import write_text_atomically
 from rewardrouter.phases import Phase, measured, phase
 from rewardrouter.policies.scoring import ResponseScorer
@@ -190,12 +190,10 @@ class Collector:
         self._without_labels = 0 if labelling.labelled else self._without_labels + 1
         if self._without_labels >= self._online.give_up_after:
             reasons = [one.reason for one in labelling.annotations.values()]
-            said = (
-                f"the first pair's reason: {reasons[0]}"
-                if reasons
-                else "all responses to each prompt are equal"
-            )
-            raise TrainingError(f"no pair got a label in {self._without_labels} steps in a row; {said}")
+            what = f"no pair got a label in {self._without_labels} steps in a row"
+            if reasons:
+                raise OutageError(f"{what}; the first pair's reason: {reasons[0]}")
+            raise TrainingError(f"{what}; all responses to each prompt are equal")
 
     def _file(self, checkpoint: Path) -> Path:
         return checkpoint / f"sampled-ahead-{self._accelerator.process_index}.json"

@@ -59,7 +59,7 @@ def evaluate_policy(
     judged = [
         (prompt.id, str(prompt.metadata.get("domain") or "all"), bool(right))
         for prompt, (response,) in zip(mine, answers, strict=True)
-        if (right := verifier(response.text, prompt.metadata)) is not None
+        if (right := verifier(prompt.begun + response.text, prompt.metadata)) is not None
     ]
     found = gathered(accelerator, judged)
     if not found:

@@ -50,7 +50,7 @@ class Experience:
     def verified(self, verifier: Verifier) -> list[bool]:
         """Return whether each response is right, of those that the verifier can judge."""
         found = [
-            verifier(response.text, prompt.metadata)
+            verifier(prompt.begun + response.text, prompt.metadata)
             for prompt, given in zip(self.prompts, self.responses, strict=True)
             for response in given
         ]
@@ -111,7 +111,8 @@ def paired_up(
             a, b = given[numbers.a], given[numbers.b]
             name = f"{step}/{prompt.id}/{numbers.a}-{numbers.b}"
             metadata = {**prompt.metadata, "group": prompt.id}
-            pairs.append(PreferencePair(name, prompt.text, a.text, b.text, metadata))
+            whole_a, whole_b = prompt.begun + a.text, prompt.begun + b.text
+            pairs.append(PreferencePair(name, prompt.text, whole_a, whole_b, metadata))
             tokens[name] = PairTokens(prompt.ids, a.ids, b.ids)
     answered = tuple(map(tuple, responses))
     return Experience(step, tuple(prompts), answered, embeddings, tuple(pairs), tokens)

@@ -42,17 +42,25 @@ def end_tokens(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> fr
 
 
 def as_responses(
-    tokenizer: PreTrainedTokenizerBase, written: Sequence[Sequence[int]], ends: Collection[int]
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[PolicyPrompt],
+    written: Sequence[Sequence[int]],
+    ends: Collection[int],
 ) -> list[Response]:
-    """Return responses of token ids that run up to, and with, the first that ends one, or to the limit."""
-    return [
-        Response(
-            np.array(ids, np.int32),
-            str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)),
-            ids[-1] in ends,
-        )
-        for ids in written
-    ]
+    """Return responses, one per prompt, of token ids that run up to, and with, one that ends it, or to the limit."""
+
+    def decoded(ids: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    responses = []
+    for prompt, ids in zip(prompts, written, strict=True):
+        text = decoded(ids)
+        if prompt.begun:  # read in its place: at a text's beginning, some tokenizers leave out a space
+            last = prompt.ids[-1:].tolist()
+            whole, before = decoded([*last, *ids]), decoded(last)
+            text = whole.removeprefix(before) if whole.startswith(before) else text
+        responses.append(Response(np.array(ids, np.int32), text, ids[-1] in ends))
+    return responses
 
 
 class TransformersGenerator:
@@ -104,8 +112,11 @@ class TransformersGenerator:
                 for row, ids in zip(batch, found, strict=True):
                     written[row] = ids
                 order = order[len(batch) :]
-        responses = as_responses(self._tokenizer, written, ends)
+        responses = as_responses(self._tokenizer, [prompt for prompt, _ in rows], written, ends)
         return [responses[start : start + k] for start in range(0, len(responses), k)]
+
+    def close(self) -> None:
+        """Do nothing: all was in this process."""
 
     def _batch(
         self, policy: PreTrainedModel, rows: Sequence[tuple[PolicyPrompt, int]], ends: list[int], step: int

@@ -50,7 +50,7 @@ def micro_batch_losses(
     kind, beta
         Of the loss.
     """
-    fused = _CAN_FUSE and tensors["input_ids"].numel() * vocabulary_size(policy) > MANY_LOGITS
+    fused = fuses(policy, tensors["input_ids"].numel())
     log_probs, counts = response_log_probs(wrapped, tensors, fused=fused)
     with torch.no_grad(), as_reference(policy, wrapped, frozen) as reference:
         before, _ = response_log_probs(reference, tensors, fused=fused)
@@ -62,6 +62,11 @@ def micro_batch_losses(
         kind=kind,
         beta=beta,
     )
+
+
+def fuses(policy: PreTrainedModel, tokens: int) -> bool:
+    """Tell whether a micro-batch of so many tokens, padding included, goes without its logits in memory."""
+    return _CAN_FUSE and tokens * vocabulary_size(policy) > MANY_LOGITS
 
 
 def response_log_probs(model: nn.Module, tensors: dict[str, Any], *, fused: bool) -> tuple[Tensor, Tensor]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
+from rewardrouter.annotators.cascade import CascadeAnnotator
+from rewardrouter.config.cascade import CascadeSettings
+from rewardrouter.config.strategies import LightAdvantageSettings
 from rewardrouter.config.train import TrainConfig
+from rewardrouter.simulation.asked import settings_of
+from rewardrouter.simulation.learning import LEARNING
 from rewardrouter.training.assembly import Run, assemble
+from rewardrouter.training.memory import estimate_memory
 from rewardrouter.training.runs import evaluation_prompts, quiet_libraries
 
-_ADAM_BYTES = 8
-"""Two moments in float32, of a parameter that is trained."""
-
-_GRADIENT_BYTES = 4
+_ASK_ALL = ("majority", "uwo", "mean-score", "lower-confidence-bound", "full-advantage")
+"""Strategies that ask every reward model about every pair."""
 
 
-def plan(config: TrainConfig, folder: Path) -> list[str]:
+def plan(config: TrainConfig, folder: Path | None) -> list[str]:
     """Return the plan of a run, a line each.
 
     Raises
@@ -35,6 +37,8 @@ def plan(config: TrainConfig, folder: Path) -> list[str]:
     most = k * (k - 1) // 2
     per_prompt = most if config.pairs.rule == "all" else config.pairs.per_prompt
     usable = len(trainer.prompts.prompts)
+    parts = config.microbatches * trainer.accelerator.num_processes
+    memory = estimate_memory(trainer, -(-prompts * per_prompt // parts))
     steps = config.steps or config.epochs * (usable // prompts)
     lines = [
         f"Policy      {config.policy.checkpoint}: {_count(_parameters(made))} parameters, {_trained(config, made)}",
@@ -46,8 +50,8 @@ def plan(config: TrainConfig, folder: Path) -> list[str]:
         f" {config.microbatches} micro-batches, {trainer.accelerator.num_processes} processes ({trainer.args.device})",
         f"Steps       {steps:,}, a checkpoint every {config.save_every}",
         f"Labels      {config.annotator.strategy}: {_calls(config, made, prompts * per_prompt)}",
-        f"Memory      {_memory(config, made)}",
-        f"Run         {folder}",
+        f"Memory      {memory.line()}",
+        f"Run         {folder or 'no --out is given'}",
     ]
     if config.evaluation is not None:
         asked = evaluation_prompts(config, config.evaluation, trainer.processing_class)
@@ -68,35 +72,52 @@ def _trained(config: TrainConfig, made: Run) -> str:
 
 
 def _calls(config: TrainConfig, made: Run, pairs: int) -> str:
-    """Return how many calls of reward models a step makes; at least, where failures are asked about again."""
-    name = config.annotator.strategy.partition(":")[0]
-    arms = len(made.router.arms) if made.router else 0
-    if name == "oracle":
+    """Return how many calls of reward models a step is expected to make, and how many it makes at most."""
+    if made.router is None or made.annotator is None:
+        return "as the first process decides"
+    per_pair, why = _calls_per_pair(config, made)
+    if not per_pair.most:
         return "no reward model is asked"
-    if name in ("majority", "uwo", "mean-score", "lower-confidence-bound", "full-advantage"):
-        return f"all {arms} reward models on every pair, up to {pairs * arms:,} calls per step"
-    if name == "light-advantage":
-        return f"up to 4 of {arms} reward models on a pair, up to {pairs * 4:,} calls per step"
     return (
-        f"one of {arms} reward models on a pair (more where it fails or ties), up to {pairs:,} calls per step"
+        f"{why}; {pairs * per_pair.expected:,.0f} calls of reward models per step expected, at most"
+        f" {pairs * per_pair.most:,}"
     )
 
 
-def _memory(config: TrainConfig, made: Run) -> str:
-    """Return an estimate of what training holds; activations and the cache of generation come on top."""
-    parameters = list(made.trainer.model.parameters())
-    weights = _bytes(parameters)
-    trained = sum(p.numel() for p in parameters if p.requires_grad)
-    reference = weights if config.policy.tuning == "full" else 0
-    total = weights + reference + trained * (_ADAM_BYTES + _GRADIENT_BYTES)
-    return (
-        f"about {total / 2**30:.2f} GiB for weights, reference, gradients and moments; activations, generation and the"
-        " reward models come on top"
-    )
+@dataclasses.dataclass(frozen=True, slots=True)
+class _CallsPerPair:
+    expected: float
+    most: int
 
 
-def _bytes(parameters: Iterable[torch.nn.Parameter]) -> int:
-    return sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+def _calls_per_pair(config: TrainConfig, made: Run) -> tuple[_CallsPerPair, str]:
+    """Return the calls on a pair, and why they are so many."""
+    assert made.router is not None  # noqa: S101 (its caller has looked)
+    text, n = config.annotator.strategy, len(made.router.arms)
+    name = text.partition(":")[0].partition("@")[0]
+    plan = made.annotator.plan if isinstance(made.annotator, CascadeAnnotator) else None
+    if name == "oracle":
+        return _CallsPerPair(0, 0), ""
+    if name.startswith("single/"):
+        return _CallsPerPair(1, 1), "one reward model on every pair"
+    if name in _ASK_ALL:
+        return _CallsPerPair(n, n), f"all {n} reward models on every pair"
+    if plan is not None:
+        counted = settings_of(CascadeSettings, text).unit == "call"
+        found = f"{plan.cost:.2f} on the router's held-out pairs" if counted else "as its budget allows"
+        if plan.alone:
+            found += ", where the router's one reward model is right most often"
+        return _CallsPerPair(plan.cost if counted else 1.0, n), f"one to {n} reward models on a pair, {found}"
+    settings = settings_of(LEARNING[name][0], text) if name in LEARNING else None
+    if isinstance(settings, LightAdvantageSettings):
+        asked = settings.size + 1 - settings.size / n
+        return _CallsPerPair(asked, n), f"{settings.size} of {n} reward models on a pair, and the chosen one"
+    observed = () if settings is None else str(getattr(settings, "reward", "")).split("+")
+    shares = {"gold": "audit", "probe": "probes"}
+    more = sum(float(getattr(settings, field)) for kind, field in shares.items() if kind in observed)
+    extra = f", all on {more:.3g} of them" if more else ""
+    why = f"one of {n} reward models on a pair{extra}, the next where it fails or ties"
+    return _CallsPerPair(1 + more * (n - 1), n), why
 
 
 def _count(number: int) -> str:

@@ -11,10 +11,11 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from rewardrouter.config.online import PromptSettings
-from rewardrouter.datasets.texts import BadRow, read_text
+from rewardrouter.datasets.texts import BadRow, has_extra_keys, is_blank, read_text
 from rewardrouter.errors import DataError
 from rewardrouter.pairs import digest
 from rewardrouter.policies.tokens import PolicyLayout
+from rewardrouter.pretrained.conversation import begun_answer
 from rewardrouter.training.responses import PolicyPrompt
 
 _NAMED = 5
@@ -23,17 +24,26 @@ _NAMED = 5
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class LoadedPrompts:
-    """The usable prompts, in order, and the ids of those over the limit (dropped or cut)."""
+    """The usable prompts, in order, and the ids of those over the limit (dropped or cut).
+
+    ``extra_keys`` counts rows whose messages say more than role and content, which is not read.
+    """
 
     prompts: tuple[PolicyPrompt, ...]
     over_limit: tuple[str, ...]
+    extra_keys: int
     settings: PromptSettings
 
     def line(self) -> str | None:
-        """Return what became of the long ones, for a reader; ``None`` where there are none."""
+        """Return what is not as it was given, for a reader; ``None`` where all is."""
+        keys = (
+            f"{self.extra_keys:,} prompts with more than role and content in messages: the rest is not read"
+        )
+        told = [self._over_limit()] if self.over_limit else []
+        return "; ".join([*told, keys] if self.extra_keys else told) or None
+
+    def _over_limit(self) -> str:
         n = len(self.over_limit)
-        if n == 0:
-            return None
         what = "left out" if self.settings.over_limit == "drop" else "cut: their ends stay"
         named = ", ".join(self.over_limit[:_NAMED]) + (", ..." if n > _NAMED else "")
         return f"{n:,} prompts of more than {self.settings.max_tokens} tokens are {what} ({named})"
@@ -60,8 +70,8 @@ def lay_out_prompts(
     Parameters
     ----------
     rows
-        With ``prompt`` (text, or messages without an answer); ``id`` where there is one, else a digest of the prompt.
-        Every other column becomes metadata.
+        With ``prompt`` (text, or messages; an assistant's turn at their end is continued); ``id`` where there is one,
+        else a digest of the prompt. Every other column becomes metadata.
     tokenizer
         Of the policy.
     settings
@@ -74,10 +84,11 @@ def lay_out_prompts(
     CheckpointError
         If the tokenizer has no end-of-text token, or its chat template rejects a prompt.
     """
+    rows = list(rows)
     read = _read_all(rows)
     layout = PolicyLayout(tokenizer, settings.template, None, None)
     laid_out = [
-        dataclasses.replace(prompt, ids=ids)
+        _split(dataclasses.replace(prompt, ids=ids))
         for prompt, ids in zip(
             read, layout.prompt_tokens([prompt.text for prompt in read], to_be_answered=True), strict=True
         )
@@ -91,7 +102,16 @@ def lay_out_prompts(
     if not kept:
         found = f"all {len(over)} have more than {settings.max_tokens} tokens" if over else "there are none"
         raise DataError(f"prompts: none can be used, {found}; raise prompts.max_tokens or give others")
-    return LoadedPrompts(tuple(kept), tuple(over), settings)
+    extra = sum(has_extra_keys(row["prompt"]) for row in rows)
+    return LoadedPrompts(tuple(kept), tuple(over), extra, settings)
+
+
+def _split(prompt: PolicyPrompt) -> PolicyPrompt:
+    """Move the answer that a prompt begins out of its text, into ``begun``."""
+    if isinstance(prompt.text, str):
+        return prompt
+    asked, begun = begun_answer(prompt.text)
+    return dataclasses.replace(prompt, text=asked, begun=begun)
 
 
 def _read_all(rows: Iterable[Mapping[str, Any]]) -> list[PolicyPrompt]:
@@ -113,7 +133,9 @@ def _read(number: int, row: Mapping[str, Any]) -> PolicyPrompt:
     try:
         text = read_text(row["prompt"])
     except BadRow as error:
-        raise DataError(f"prompts: row {number}: {error.kind.replace('_', ' ')}") from None
+        raise DataError(f"prompts: row {number}: {error.words}") from None
+    if not isinstance(text, str) and is_blank(begun_answer(text)[0]):
+        raise DataError(f"prompts: row {number}: asks nothing: there is only the assistant's turn")
     given = row.get("id")
     metadata = {
         name: value for name, value in row.items() if name not in ("id", "prompt") and value is not None

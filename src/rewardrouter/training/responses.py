@@ -27,14 +27,16 @@ Verifier: TypeAlias = Callable[[str, Mapping[str, Any]], bool | None]
 class PolicyPrompt:
     """A prompt as the policy reads it.
 
-    ``ids`` are its tokens up to where the answer begins, special ones included; ``metadata`` holds the other columns of
-    its row.
+    ``ids`` are its tokens up to where the policy goes on, special ones included; ``metadata`` holds the other columns
+    of its row. ``begun`` is the beginning of the answer that the prompt gave, in an assistant's turn at its end: it is
+    in ``ids``, not in ``text``, and a part of every response that is judged.
     """
 
     id: str
     text: Text
     ids: Ids
     metadata: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    begun: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -61,3 +63,6 @@ class ResponseGenerator(Protocol):
         ``model`` is the policy, unwrapped, adapters included and active. What is drawn depends on the seed, the step,
         the prompt's id and the response's number alone, not on the other prompts of the call.
         """
+
+    def close(self) -> None:
+        """Leave nothing behind, where it samples elsewhere; called when training ends, also by an error."""

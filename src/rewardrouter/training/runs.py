@@ -39,7 +39,7 @@ from rewardrouter.training.processes import is_first
 from rewardrouter.training.prompts import lay_out_prompts
 
 _MAY_CHANGE = ("save_every", "keep", "log_every", "report_to")
-"""Settings that a resumed run may be given anew: they decide no label and no weight."""
+"""Settings that a resumed run may be given anew, beside ``generation.vllm``: they decide no label and no weight."""
 
 
 class TrainingRun:
@@ -99,7 +99,10 @@ class TrainingRun:
             begin(written)
 
         with run_folders.opened(
-            self.folder, begin=begin, go_on=go_on, undo=lambda: not self.metrics.path.exists()
+            self.folder,
+            begin=begin,
+            go_on=go_on,
+            undo=lambda: not (self.metrics.path.exists() or self.verified("before").exists()),
         ):
             yield
 
@@ -208,6 +211,8 @@ def _as_json(found: Verified) -> dict[str, Any]:
 
 def _check_same(path: Path, config: TrainConfig) -> None:
     before, now = (one.model_dump(mode="json") for one in (load_config(TrainConfig, path), config))
+    if config.generation.vllm is not None:  # where the server is, and how it is asked
+        before["generation"]["vllm"] = now["generation"]["vllm"]
     for name, value in before.items():
         if name not in _MAY_CHANGE and now[name] != value:
             raise ConfigError(

@@ -29,6 +29,7 @@ from trl import DPOConfig, DPOTrainer
 from rewardrouter.annotators import Annotator
 from rewardrouter.config.online import OnlineSettings
 from rewardrouter.errors import ConfigError
+from rewardrouter.files import write_text_atomically
 from rewardrouter.progress import log
 from rewardrouter.training.arguments import check_arguments, prepare_arguments
 from rewardrouter.training.batches import micro_batches
@@ -138,6 +139,7 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         self._check_size()
         if generator is None:
             generator = response_generator(self.processing_class, self.online.generation, seed=args.seed)
+        self._generator = generator
         self._collector = Collector(
             generator,
             Labeller(annotator, self.accelerator, background=self.online.overlap),
@@ -176,7 +178,10 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
         if self._records is not None:
             self._records.begin(checkpoint)
         self._collector.begin(checkpoint)
-        return super().train(resume_from_checkpoint=str(found) if found else None, **kwargs)
+        try:
+            return super().train(resume_from_checkpoint=str(found) if found else None, **kwargs)
+        finally:
+            self._generator.close()
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[list[PolicyPrompt]], num_batches: int, *args: Any
@@ -247,6 +252,19 @@ class RoutedDPOTrainer(DPOTrainer):  # type: ignore[misc]
             logs |= {name: value for name, value in means.items() if name not in logs}
             self._unlogged.clear()
         super().log(logs, *args, **kwargs)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Write TRL's card, which knows bases and policies on the hub alone and calls folders ``None``."""
+        super().create_model_card(*args, **kwargs)
+        card = Path(self.args.output_dir) / "README.md"
+        if self.is_world_process_zero() and card.exists():
+            base = Path(self.model.config._name_or_path or type(self.model).__name__).name
+            text = card.read_text(encoding="utf-8").replace(
+                "[None](https://huggingface.co/None)", f"`{base}`"
+            )
+            write_text_atomically(
+                card, text.replace('model="None"', 'model="policy"')
+            )  # as runs call its folder
 
     def _get_train_sampler(self, *args: Any) -> RandomSampler:  # noqa: ARG002
         """Draw whole steps: as many prompts in every epoch, and no others, however they are shared out."""

@@ -11,11 +11,11 @@ seed gives the same responses on the same server and load only.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rewardrouter.config.generation import SamplingSettings
 from rewardrouter.errors import ConfigError
+from rewardrouter.http.background import run
+from rewardrouter.progress import log
 from rewardrouter.training.draws import keyed_seed
 from rewardrouter.training.generation import as_responses, end_tokens
 from rewardrouter.training.responses import PolicyPrompt, Response
@@ -53,7 +55,6 @@ class VllmGenerator:
             raise ConfigError("generation.vllm: no server is named; give vllm.url and vllm.adapter_folder")
         self._tokenizer, self._settings, self._seed = tokenizer, settings, seed
         self._server = VllmServer(settings.vllm)
-        self._workers = settings.vllm.concurrency
         self._adapters = _Adapters(self._server, Path(settings.vllm.adapter_folder).absolute())
 
     def generate(
@@ -72,12 +73,32 @@ class VllmGenerator:
         vocabulary = int(model.config.get_text_config().vocab_size)
         adapter = self._adapters.send(model, step)
 
-        def ask(prompt: PolicyPrompt) -> list[Response]:
-            choices = self._server.complete(self._request(adapter, prompt, ends, step))
-            return self._read(choices, prompt, ends, vocabulary)
+        async def ask(prompt: PolicyPrompt) -> list[dict[str, Any]]:
+            request = self._request(adapter, prompt, ends, step)
+            try:
+                return await self._server.complete(request)
+            except VllmError as error:
+                if not error.refused or not await self._adapters.load_if_lost(adapter):
+                    raise
+                return await self._server.complete(request)
 
-        with ThreadPoolExecutor(self._workers) as workers:
-            return list(workers.map(ask, prompts))
+        async def ask_all() -> list[list[dict[str, Any]]]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(ask(prompt)) for prompt in prompts]
+            return [task.result() for task in tasks]
+
+        try:
+            answers = run(ask_all())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [
+            self._read(choices, prompt, ends, vocabulary)
+            for choices, prompt in zip(answers, prompts, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Take the last adapter away, from the server and from its folder."""
+        self._adapters.close()
 
     def _request(self, adapter: str, prompt: PolicyPrompt, ends: frozenset[int], step: int) -> dict[str, Any]:
         settings = self._settings
@@ -129,7 +150,7 @@ class VllmGenerator:
                     f" the policy ends with {sorted(ends)}: is it the same checkpoint?",
                 )
             found.append(ids)
-        return as_responses(self._tokenizer, found, ends)
+        return as_responses(self._tokenizer, [prompt] * len(found), found, ends)
 
     def _unusable(self, prompt: PolicyPrompt, what: str) -> VllmError:
         return VllmError(f"{self._server.url}/v1/completions: prompt {prompt.id}: the server returned {what}")
@@ -140,26 +161,42 @@ class _Adapters:
 
     def __init__(self, server: VllmServer, folder: Path) -> None:
         self._server, self._folder = server, folder
-        self._sent: str | None = None
+        self._held: list[str] = []
+        """Names of adapters that server or folder may hold, the newest last."""
 
     def send(self, model: PreTrainedModel, step: int) -> str:
         """Return the name under which the server has the adapter as it is now."""
-        name, path = self._written(model, step)
-        if name == self._sent:
+        name = self._written(model, step)
+        if name in self._held:
             return name
-        loaded = self._server.models()
-        if name not in loaded:
-            self._load(name, path)
-        before, self._sent = self._sent, name
-        if before in loaded:
-            self._unload(before)
-        if before is not None:
-            # Not earlier: the server may read it again where it has no room for all.
-            shutil.rmtree(self._folder / before, ignore_errors=True)
+        self._held.append(name)
+        run(self.load_if_lost(name))
+        # Not earlier: the server may read the one before again where it has no room for all.
+        self._forget(self._held[:-1])
         return name
 
-    def _written(self, model: PreTrainedModel, step: int) -> tuple[str, Path]:
-        """Write the adapter where the server sees it; return its name and its folder."""
+    async def load_if_lost(self, name: str) -> bool:
+        """Have the server load an adapter that it does not have; return whether it had not, as after a restart."""
+        lost = name not in await self._server.models()
+        if lost:
+            await self._server.load_adapter(name, str(self._folder / name))
+        return lost
+
+    def close(self) -> None:
+        """Take all adapters away."""
+        self._forget(list(self._held))
+
+    def _forget(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                run(self._server.unload_adapter(name))
+            except VllmError as error:
+                log(f"generation.vllm: adapter {name} may be left on the server: {error}")
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            self._held.remove(name)
+
+    def _written(self, model: PreTrainedModel, step: int) -> str:
+        """Write the adapter where the server sees it; return its name, which is also its folder's."""
         active = _active_adapter(model)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -179,22 +216,7 @@ class _Adapters:
             raise ConfigError(
                 f"generation.vllm.adapter_folder {self._folder}: the adapter cannot be written there ({error})"
             ) from error
-        return name, self._folder / name
-
-    def _load(self, name: str, path: Path) -> None:
-        try:
-            self._server.load_adapter(name, str(path))
-        except VllmError:
-            # Another process of this run, or a try that got no answer, may have loaded the same one.
-            if name not in self._server.models():
-                raise
-
-    def _unload(self, name: str) -> None:
-        try:
-            self._server.unload_adapter(name)
-        except VllmError:
-            if name in self._server.models():
-                raise
+        return name
 
 
 def _active_adapter(model: PreTrainedModel) -> str:

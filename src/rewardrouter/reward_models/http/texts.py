@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from rewardrouter.config.servers import PointwiseServerConfig
 from rewardrouter.errors import CheckpointError, ConfigError, one_line
 from rewardrouter.pairs import Message, Text, as_messages
-from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain
+from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, turns_of
 from rewardrouter.pretrained.loading import quiet_transformers
 from rewardrouter.pretrained.locate import Wanted, digest, download
 from rewardrouter.reward_models.formats import TextFormat, TokenText, Unreadable
@@ -56,9 +56,7 @@ class Messages:
         """Return a list of role and content for each, or why there is none."""
         conversations = [(*_prompt(prompt, self.system), *_answer(response)) for prompt, response in items]
         return [
-            [{"role": message.role, "content": message.content} for message in messages]
-            if messages
-            else Unreadable("neither prompt nor response has a message")
+            turns_of(messages) if messages else Unreadable("neither prompt nor response has a message")
             for messages in conversations
         ]
 
@@ -149,9 +147,10 @@ class Tokenized:
         messages = _prompt(prompt, self._settings.system)
         if not self._format.name.startswith("chat:"):
             return plain_prompt(prompt, self._settings.system)
-        turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            written = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            written = self.tokenizer.apply_chat_template(
+                turns_of(messages), tokenize=False, add_generation_prompt=True
+            )
         except (
             Exception
         ):  # templates reject roles with errors of every kind; this one only names the question
