@@ -154,7 +154,7 @@ def annotate(
     if failed:
         click.echo(f"Without a label since calls failed: {failed:,}; the same command asks them again")
     if counts.reasons and not labelled:
-        reason, times = counts.reasons.most_common(1)[0]
+        reason, times = max(counts.reasons.items(), key=lambda one: ("not asked" not in one[0], one[1]))
         log(f"error: no pair has a label: calls failed, most often ({times:,} times): {reason}")
         click.get_current_context().exit(1)
 
