@@ -70,6 +70,8 @@ class AppendOnlyLines:
     ----------
     ids
         The ids in the file, those of earlier runs included.
+    repeated
+        Those that stood there more than once.
     first
         The first object in the file, ``None`` while it is empty.
 
@@ -82,10 +84,13 @@ class AppendOnlyLines:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ids: set[str] = set()
+        self.repeated: set[str] = set()
         self.first: Mapping[str, Any] | None = None
         path.touch()
         cut_torn_line(path)
         for row in self.rows():
+            if str(row["id"]) in self.ids:
+                self.repeated.add(str(row["id"]))
             self._remember(row)
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -38,6 +38,7 @@ _SWAPPED: Mapping[Winner, Winner] = {"A": "B", "B": "A", "tie": "tie"}
 class Verdict:
     """One RM's answer on one pair.
 
+    ``repeats`` is set on a failure that would be the same if the RM were asked again.
     ``winner`` is ``None`` exactly where ``error`` says why there is none.
     ``score_a`` and ``score_b`` are in the RM's own unit, ``None`` for an RM that
     only names a winner; ``seconds`` is the wall-clock of the call.
@@ -49,6 +50,7 @@ class Verdict:
     score_b: float | None = None
     error: str | None = None
     seconds: float | None = None
+    repeats: bool = dataclasses.field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.winner is None) == (self.error is None):
@@ -69,9 +71,9 @@ class Verdict:
         return cls(rm, winner, score_a, score_b, None, seconds)
 
     @classmethod
-    def failed(cls, rm: str, error: str, seconds: float | None = None) -> Verdict:
+    def failed(cls, rm: str, error: str, seconds: float | None = None, *, repeats: bool = False) -> Verdict:
         """Return the record of a call that gave no usable answer."""
-        return cls(rm, None, None, None, error, seconds)
+        return cls(rm, None, None, None, error, seconds, repeats)
 
     def swapped(self) -> Verdict:
         """Return the verdict on the pair with its two responses exchanged."""
@@ -91,6 +93,10 @@ class Verdict:
         return None if self.winner in (None, "tie") else self.winner  # type: ignore[return-value]
 
 
+def _compared(verdict: Verdict) -> tuple[object, ...]:
+    return dataclasses.astuple(verdict)[:-1]
+
+
 class Unanswered(Verdict):
     """The record of a call that no answer came to: not made, not connected, broken off, refused."""
 
@@ -103,7 +109,7 @@ class Unanswered(Verdict):
 
     def __eq__(self, other: object) -> bool:
         """Compare as verdicts: read again from a file, one is no longer known to be unanswered."""
-        return isinstance(other, Verdict) and dataclasses.astuple(self) == dataclasses.astuple(other)
+        return isinstance(other, Verdict) and _compared(self) == _compared(other)
 
     __hash__ = Verdict.__hash__
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from commands import done
+from commands import done, run
 
 from rewardrouter.datasets.verdict_tables import load_verdicts
 from rewardrouter.reward_models.hf import HfRewardModel
@@ -103,7 +103,8 @@ def test_annotate_tells_what_live_models_were_asked_and_why_they_failed(
     )
     file = pool(tmp_path, f"rms:\n{rms}  - {{name: brevity, kind: verifier, check: exact, cost: 2}}\n")
     words = ["annotate", "--router", router, "--pairs", quickstart / "new_pairs.jsonl", "--pool", file]
-    ended = done(*words, "--strategy", "single/brevity", "--out", tmp_path / "out.jsonl")
+    ended = run(*words, "--strategy", "single/brevity", "--out", tmp_path / "out.jsonl")
+    assert ended.code == 1
     n = len(pd.read_json(quickstart / "new_pairs.jsonl", lines=True))
     *_, header, line, last, again = ended.out.splitlines()
     assert header.split() == [

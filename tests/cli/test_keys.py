@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import done
+from commands import run
 from server_answers import sglang
 
 from rewardrouter.testing.loopback import serving
@@ -38,8 +38,8 @@ def test_no_output_or_file_holds_it(
         given = ["--pairs", quickstart / "new_pairs.jsonl", "--pool", pool]
         out = [tmp_path / "verdicts", tmp_path / "labelled.jsonl"]
         told = [
-            done("collect", *given, "--rms", "brevity", "--out", out[0]),
-            done("annotate", *given, "--router", router, "--strategy", "single/brevity", "--out", out[1]),
+            run("collect", *given, "--rms", "brevity", "--out", out[0]),
+            run("annotate", *given, "--router", router, "--strategy", "single/brevity", "--out", out[1]),
         ]
         assert {request.headers["Authorization"] for request in server.seen} == {f"Bearer {KEY}"}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -337,3 +337,17 @@ def test_pandalm_labelled_and_read_again(shared_data, tmp_path):
         }
 
     assert contents(again) == contents(source)
+
+
+def test_two_writers_of_one_file_and_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with PreferenceWriter(out, {"strategy": "s"}) as writer:
+        with (
+            pytest.raises(DataError, match="is writing to it; wait"),
+            PreferenceWriter(out, {"strategy": "s"}),
+        ):
+            pass
+        writer.write([{"id": "a", "prompt": "p", "chosen": "x", "rejected": "y"}])
+    out.write_text(out.read_text(encoding="utf-8") * 2, encoding="utf-8")
+    with pytest.raises(DataError, match="1 ids stand there twice"), PreferenceWriter(out, {"strategy": "s"}):
+        pass

@@ -59,6 +59,9 @@ class VllmLike(Loopback):
         """Return the bodies of the requests to a path."""
         return [request.body for request in self.seen if request.path == path]
 
+    def aside(self, path: str) -> Answer | None:
+        return None
+
     def next_fault(self, request: Request) -> Fault | None:
         return super().next_fault(request) if request.path == self.faulty else None
 

@@ -25,7 +25,7 @@ from rewardrouter.files import AppendOnlyLines
 from rewardrouter.http.background import run
 from rewardrouter.http.endpoint import BadAnswerError, Endpoint, RequestError
 from rewardrouter.progress import progress
-from rewardrouter.reward_models.judges.opinion import read_output
+from rewardrouter.reward_models.judges.opinion import read_completion
 
 Body = Mapping[str, Any]
 
@@ -239,9 +239,9 @@ def read_chat(answer: Any) -> Reply:
     BadAnswerError
         If it is none.
     """
-    output = read_output(answer)
+    output = read_completion(answer)
     choice = answer["choices"][0]
-    message = choice["message"]  # read_output has looked at both
+    message = choice["message"]  # read_completion has looked at both
     refused = bool(message.get("refusal")) or choice.get("finish_reason") == "content_filter"
     usage = answer.get("usage")
     counts = usage if isinstance(usage, dict) else {}

@@ -136,6 +136,7 @@ def annotate(
                 counts.add(a for _, a in given)
             advance(len(chunk))
         dropped, failed = len(writer.dropped_ids()), len(writer.failed_ids())
+        labelled = len(writer.done_ids() | writer.failed_ids()) - dropped
     click.echo(
         f"{len(loaded.pairs):,} pairs{resumed}: {counts.labelled:,} labelled now, {counts.dropped:,} without a label"
     )
@@ -147,9 +148,15 @@ def annotate(
         )
     tell_failures([account for rm, account in pool.accounts().items() if rm not in pool.live])
     tell_accounts([pool.accounts()[rm] for rm in pool.live])
+    for note in (note for rm in pool.live for note in pool.notes(rm)):
+        log(note)
     click.echo(f"Labelled pairs: {out}" + (f"     Without a label: {out}.dropped.jsonl" if dropped else ""))
     if failed:
         click.echo(f"Without a label since calls failed: {failed:,}; the same command asks them again")
+    if counts.reasons and not labelled:
+        reason, times = max(counts.reasons.items(), key=lambda one: ("not asked" not in one[0], one[1]))
+        log(f"error: no pair has a label: calls failed, most often ({times:,} times): {reason}")
+        click.get_current_context().exit(1)
 
 
 def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> None:
@@ -162,8 +169,8 @@ def _check_pool(pool_file: Path, names: Sequence[str], arms: Sequence[str]) -> N
 
 
 def _failed(annotation: Annotation) -> list[str]:
-    """Return the RMs whose calls failed."""
-    return [verdict.rm for verdict in annotation.verdicts if verdict.error is not None]
+    """Return the RMs whose calls failed and may go better another time."""
+    return [v.rm for v in annotation.verdicts if v.error is not None and not v.repeats]
 
 
 def _resumed(before: int, dropped: int, again: int) -> str:

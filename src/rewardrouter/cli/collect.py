@@ -81,9 +81,14 @@ def collect(source: str, pool_file: Path, out: Path, rms: str | None, retries: i
             log(f"{tally.rm}: {tally.failures:,} calls failed, most often: {tally.reason}")
     click.echo(as_text(tallies, len(loaded.pairs)))
     click.echo(f"Verdicts: {out}" + ("     Failed calls: the same command again" if _failed(tallies) else ""))
+    if repeating := sum(tally.repeating for tally in tallies):
+        click.echo(f"Failures that would repeat, and are not asked again: {repeating:,}")
     silent = [tally.rm for tally in tallies if tally.failures and not tally.verdicts]
     if silent:
-        click.echo(f"No verdict at all of {', '.join(silent)}: the same command asks again what failed")
+        again = ": the same command asks again what failed" if _failed(tallies) else ""
+        click.echo(f"No verdict at all of {', '.join(silent)}{again}")
+        if len(silent) == len(tallies):
+            click.get_current_context().exit(1)
     elif any(loaded.labels):
         click.echo(f"Next: rewardrouter fit --verdicts {out} --out ROUTER")
 
@@ -113,4 +118,4 @@ def as_text(tallies: Sequence[Tally], n_pairs: int) -> str:
 
 
 def _failed(tallies: Sequence[Tally]) -> bool:
-    return any(tally.failures for tally in tallies)
+    return any(tally.failures > tally.repeating for tally in tallies)

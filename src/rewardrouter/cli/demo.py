@@ -71,7 +71,7 @@ def demo(
     from rewardrouter.config.loading import dump_config, load_config
     from rewardrouter.config.sandbox import SandboxConfig
     from rewardrouter.files import write_text_atomically
-    from rewardrouter.sandbox import Sandbox, build_sandbox
+    from rewardrouter.sandbox import Sandbox, build_sandbox, using_verdicts
     from rewardrouter.sandbox.training import training_config
 
     def given_to(prefix: str) -> list[str]:
@@ -84,8 +84,9 @@ def demo(
     click.echo(f"Sandbox: {built.folder}  (its README.md says what the models are)")
     sandbox = Sandbox(_linked(built.folder, out / "sandbox"))
     replayed = ["--seeds", str(seeds), *(["--strategies", strategies] if strategies else [])]
-    for words in _until_fitted(sandbox, out, seed):
-        _show(words)
+    with using_verdicts(built):
+        for words in _until_fitted(sandbox, out, seed):
+            _show(words)
     for words in _until_replayed(sandbox, out, [*replayed, *given_to(_REPLAY)]):
         _show(words)
     file = out / "train.yaml"

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from rewardrouter.reward_models.accounts import reason_class
+
 if TYPE_CHECKING:
     from rewardrouter.annotators import Annotation
 
@@ -25,6 +27,8 @@ class LabelCounts:
     unanswered: Counter[str] = dataclasses.field(default_factory=Counter)
     failed: Counter[str] = dataclasses.field(default_factory=Counter)
     agreed: Counter[str] = dataclasses.field(default_factory=Counter)
+    reasons: Counter[str] = dataclasses.field(default_factory=Counter)
+    """Of failed calls, ``NAME: reason``."""
 
     @property
     def pairs(self) -> int:
@@ -38,6 +42,11 @@ class LabelCounts:
             self.dropped += one.label is None
             self.asked.update(one.rms)
             self.unanswered.update(verdict.rm for verdict in one.verdicts if not verdict.answered)
+            self.reasons.update(
+                f"{verdict.rm}: {reason_class(verdict.error)}"
+                for verdict in one.verdicts
+                if verdict.error is not None
+            )
             self.failed.update(verdict.rm for verdict in one.verdicts if verdict.error is not None)
             if one.label is not None:
                 self.agreed.update(verdict.rm for verdict in one.verdicts if verdict.label == one.label)

@@ -15,7 +15,8 @@
         key_env: CRITIC_KEY           # the environment variable that holds the key, never the key
 
 A request is sent again, up to ``tries`` times, after no connection, no answer in time, HTTP 429 or 5xx; nothing else
-would go better the second time. Where ``open_after`` requests in a row have failed for good, the server is left alone
+would go better the second time.Where ``open_after`` requests in a row have failed for good, the server is
+left alone (one that answers with what cannot be used, or refuses a request for what it says, has not failed)
 for ``probe_after`` seconds, in which every call fails at once; then one request tries whether it is back.
 """
 
@@ -117,7 +118,8 @@ class PointwiseServerConfig(ServerConfig, RayPlaced):
     """A system message put before every prompt that has none of its own."""
 
     max_tokens: int | None = Field(default=None, ge=8)
-    """Tokens of one text written here; unset means what the tokenizer says, else 2048."""
+    """Tokens of one text written here; never more than tokenizer, the settings beside it (``config.json``) and the
+    server's list of models say; where nobody says anything, 2048."""
 
     send: Literal["tokens", "text"] = "tokens"
     """What is sent of a text written here; ``text`` for servers that read no token ids."""

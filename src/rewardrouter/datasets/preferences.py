@@ -14,6 +14,7 @@ A run that is killed before leaves a file of labels without repetition, which co
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ import pyarrow.parquet as pq
 from rewardrouter.datasets.manifests import differences, read_manifest, write_manifest
 from rewardrouter.errors import DataError
 from rewardrouter.files import AppendOnlyLines, write_atomically, write_text_atomically
+from rewardrouter.locks import HeldError, held
 from rewardrouter.pairs import Label, PreferencePair, Text, as_json, as_messages
 
 _COLUMNS = ("id", "prompt", "chosen", "rejected")
@@ -86,7 +88,7 @@ class PreferenceWriter:
     ------
     DataError
         On entering: if the suffix is neither, or the file was begun under another manifest or by
-        something else, or holds a broken line.
+        something else, holds a broken line or an id twice, or another process is writing to it.
 
     Examples
     --------
@@ -106,16 +108,29 @@ class PreferenceWriter:
         self._order = tuple(order)
 
     def __enter__(self) -> Self:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_manifest()
-            self._labelled = AppendOnlyLines(self._labelled_path)
-            self._dropped = AppendOnlyLines(self._dropped_path)
-            self._reasons = {str(row["id"]): row for row in self._dropped.rows()}
-            self._other_reasons = False
-        except OSError as error:
-            raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                opened.enter_context(held(self.path.with_name(f".{self.path.name}.lock")))
+                self._begin()
+            except HeldError as error:
+                raise DataError(f"{self.path}: {error} is writing to it; wait for its end") from None
+            except OSError as error:
+                raise DataError(f"{self.path}: cannot be written: {error.strerror}") from error
+            self._opened = opened.pop_all()
         return self
+
+    def _begin(self) -> None:
+        self._check_manifest()
+        self._labelled = AppendOnlyLines(self._labelled_path)
+        if repeated := self._labelled.repeated:
+            raise DataError(
+                f"{self._labelled_path}: {len(repeated):,} ids stand there twice, {sorted(repeated)[0]} is one: two"
+                f" commands wrote to it; delete {self.path} and {self.path.name}.* to begin anew"
+            )
+        self._dropped = AppendOnlyLines(self._dropped_path)
+        self._reasons = {str(row["id"]): row for row in self._dropped.rows()}
+        self._other_reasons = False
 
     def __exit__(
         self,
@@ -123,11 +138,12 @@ class PreferenceWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            return
-        self._settle()
-        if self._to_parquet:
-            write_atomically(self.path, self._write_parquet)
+        with self._opened:
+            if kind is not None:
+                return
+            self._settle()
+            if self._to_parquet:
+                write_atomically(self.path, self._write_parquet)
 
     def done_ids(self) -> frozenset[str]:
         """Return the ids dealt with for good, now or before: labelled, or dropped although no call failed."""

@@ -1,7 +1,7 @@
 """Reading the folder that ``collect`` writes (``verdict_writer``): a row per call, only ever appended.
 
 ``verdicts/*.parquet`` hold ``pair_id, rm, score_a, score_b, winner, error,
-seconds``, read in the order of their names (numbers by value). A call that
+seconds, repeats``, read in the order of their names (numbers by value). A call that
 failed may be made again, so a later row replaces an earlier failure; a verdict,
 once given, stands. ``manifest.json`` may hold ``rms``, the order of the pool.
 """
@@ -79,8 +79,11 @@ class Call:
 
 
 def stands(verdict: Verdict) -> bool:
-    """Tell whether a verdict is final: a failed call may be made again, and the later row counts."""
-    return verdict.winner is not None
+    """Tell whether a verdict is final: a failed call may be made again, and the later row counts.
+
+    A failure that would repeat is not asked again.
+    """
+    return verdict.winner is not None or verdict.repeats
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -105,7 +108,11 @@ def read_calls(files: Iterable[Path]) -> Iterator[Call]:
                 raise DataError(f"{file}, row {number}: pair_id or rm is missing; remove the row")
             rm = str(row["rm"])
             answer = (row.get(name) for name in ("winner", "score_a", "score_b", "error", "seconds"))
-            yield Call((str(row["pair_id"]), rm), read_recording(rm, *answer))
+            recording = read_recording(rm, *answer)
+            if row.get("repeats") and recording.verdict.winner is None:
+                verdict = dataclasses.replace(recording.verdict, repeats=True)
+                recording = dataclasses.replace(recording, verdict=verdict)
+            yield Call((str(row["pair_id"]), rm), recording)
 
 
 def _order(file: Path) -> list[tuple[int, str]]:

@@ -49,6 +49,7 @@ _CALLS = pa.schema(
         *(("pair_id", pa.string()), ("rm", pa.string())),
         *(("score_a", pa.float64()), ("score_b", pa.float64())),
         *(("winner", pa.string()), ("error", pa.string()), ("seconds", pa.float64())),
+        ("repeats", pa.bool_()),
     ]
 )
 _UNCOMPARED = "source"
@@ -203,6 +204,7 @@ def _row(pair_id: str, verdict: Verdict) -> dict[str, Any]:
         "winner": verdict.winner,
         "error": None if verdict.error is None else verdict.error.encode("utf-8", "replace").decode(),
         "seconds": verdict.seconds,
+        "repeats": verdict.repeats,
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from rewardrouter.annotators import Annotation, Annotator, Outcome, StepContext
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.reward_models.base import Resident, RewardModel
+from rewardrouter.reward_models.base import Counting, Resident, RewardModel
 from rewardrouter.state import State
 from rewardrouter.verdicts import Verdict
 
@@ -71,7 +71,7 @@ class MeteredRewardModel:
 
     def notes(self) -> list[str]:
         """Return what it has to say."""
-        return self._model.notes() if isinstance(self._model, Resident) else []
+        return self._model.notes() if isinstance(self._model, Counting) else []
 
     def taken(self) -> Asked:
         """Return the note, and begin a new one."""

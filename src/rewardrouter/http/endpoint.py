@@ -3,7 +3,9 @@
 A request waits for one of ``concurrency`` slots, is sent, and its answer is read. It is sent again, after a wait that
 doubles and is jittered, where that may help: no connection, a connection lost, no whole answer in time, HTTP 429 or
 5xx; a wait that the server asks for (``Retry-After``) is kept. An answer that is there but cannot be used fails at
-once. What fails for good counts in the circuit breaker, unless the server merely refused this one request (other 4xx).
+once. What fails for good counts in the circuit breaker where it is the server's fault (it cannot be reached, fails, or
+was given a wrong address, name or key), not where it is this one request's: refused for what it says, or answered with
+what cannot be used, as content filters do.
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ _CONTENT_REFUSED = (400, 413, 422)
 """Statuses by which a server refuses what was sent, and might take half of it."""
 
 
+_MISCONFIGURED = (401, 403, 404, 405, 407)
+"""Statuses that every request would get: a key, an address or a model's name is wrong."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
     """What was read of an answer, and how long it took: all tries and the waits between, in seconds."""
@@ -55,13 +61,20 @@ class RequestError(Exception):
         self, reason: str, *, served: bool = False, content: bool = False, answered: bool = False
     ) -> None:
         super().__init__(reason)
-        self.served = served
-        """Whether the server does its work, and only refused this request."""
+        self.served = served or answered
+        """Whether the server does its work, and only this request failed."""
         self.content = content
         """Whether it refused what was sent, so that a part of it may pass."""
         self.answered = answered
         """Whether it gave an answer, which cannot be used."""
+        self.unusable = False
+        """Whether that answer is of the protocol's language, and says no more than it said."""
         self.seconds = 0.0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same request would fail again, as far as can be told: refused for what it says."""
+        return self.content or self.unusable
 
 
 class _TryAgainError(Exception):
@@ -225,7 +238,8 @@ class Endpoint:
             return _TryAgainError(said, _retry_after(answer.headers) if status in (429, 503) else None)
         if status in self._hints:
             said += f"; {self._hints[status]}"
-        return self._error(said, served=True, content=status in _CONTENT_REFUSED)
+        served = 400 <= status < 500 and status not in _MISCONFIGURED
+        return self._error(said, served=served, content=status in _CONTENT_REFUSED)
 
     def _read(self, body: bytes, read: Callable[[Any], T]) -> T:
         try:
@@ -236,7 +250,9 @@ class Endpoint:
             return read(found)
         except BadAnswerError as error:
             reason = f"{self._secret.removed(str(error))}: {self._quoted(body)}"
-            raise self._error(reason, answered=True) from None
+            unusable = self._error(reason, answered=True)
+            unusable.unusable = True
+            raise unusable from None
 
     def _error(
         self, reason: str, *, served: bool = False, content: bool = False, answered: bool = False

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Sequence
 
 import jinja2
 from transformers import PreTrainedTokenizerBase
 
 from rewardrouter.pairs import Message
+from rewardrouter.pretrained.marks import broken
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
@@ -67,6 +70,16 @@ def clean(messages: Sequence[Message]) -> tuple[Message, ...]:
     """
     return tuple(
         Message(message.role, message.content.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        for message in messages
+    )
+
+
+def defused(messages: Sequence[Message], marks: re.Pattern[str], *, every: bool) -> tuple[Message, ...]:
+    """Return the messages with ``marks`` broken in what the assistant wrote, or in ``every`` message."""
+    return tuple(
+        dataclasses.replace(message, content=broken(message.content, marks))
+        if every or message.role == "assistant"
+        else message
         for message in messages
     )
 

@@ -36,16 +36,18 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
+def max_length(model: PreTrainedModel | None, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """Return how many tokens can be read, special ones included: the shorter of the model's and the tokenizer's limit.
 
-    ``None`` where neither has one. The model's weights are not looked at: it may be on the meta device.
+    ``None`` where neither has one; without a model, the tokenizer's. The model's weights are not looked at: it may be
+    on the meta device.
     """
     limits = [int(tokenizer.model_max_length)]
     positions = None
     with suppress(NotImplementedError):  # how XLNet says that it has no limit
-        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    if positions:
+        if model is not None:
+            positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if model is not None and positions:
         table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
         padding = getattr(table, "padding_idx", None)  # RoBERTa and its kin count positions from there on
         limits.append(int(positions) - (0 if padding is None else int(padding) + 1))

@@ -59,7 +59,15 @@ def identity_of(model: RewardModel) -> Mapping[str, Any]:
 
 
 @runtime_checkable
-class Resident(Protocol):
+class Counting(Protocol):
+    """A reward model that counts what it reads."""
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know of what it has read, a line each."""
+
+
+@runtime_checkable
+class Resident(Counting, Protocol):
     """A reward model that holds memory while it is used, and counts what it reads."""
 
     def load(self) -> None:
@@ -67,9 +75,6 @@ class Resident(Protocol):
 
     def unload(self) -> None:
         """Give the memory back; a later call takes it again."""
-
-    def notes(self) -> list[str]:
-        """Return what a reader should know of what it has read, a line each."""
 
 
 @runtime_checkable

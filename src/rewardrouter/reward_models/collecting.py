@@ -43,6 +43,8 @@ class Tally:
     and for recordings. RMs that were asked at the same time may have slowed each other."""
     cached_now: int = 0
     """Pairs that the pool's cache answered in this run."""
+    repeating: int = 0
+    """Of ``failures``, those that asking again would not change."""
     cost_now: float | None = None
     """Price of those of ``calls_now`` that an answer came to; ``None`` for an RM without a price."""
 
@@ -176,9 +178,10 @@ def _tally(
     return Tally(
         rm=after.rm,
         calls_now=calls,
-        verdicts=sum(map(stands, found)),
+        verdicts=sum(verdict.winner is not None for verdict in found),
         ties=sum(verdict.winner == "tie" for verdict in found),
         failures=sum(reasons.values()),
+        repeating=sum(verdict.repeats for verdict in found),
         reason=reasons.most_common(1)[0][0] if reasons else None,
         accuracy=sum(right) / len(right) if right else None,
         # Not the verdicts' seconds: those of requests that were under way at once overlap.

@@ -14,6 +14,11 @@ template rejects a conversation (a system message, roles that do not alternate),
 roles written out. A tokenizer that adds a beginning-of-text token which the template wrote already would
 double it: one is kept.
 
+Control tokens that a message spells out are text, not turns (:mod:`rewardrouter.pretrained.marks`): in every message
+where a template or a form lays the conversation out, else in what the assistant wrote (a prompt that the response
+directly follows may be laid out already). Where the form begins turns with words (``Assistant:``), so are these in the
+assistant's lines.
+
 A text that is too long loses tokens from where the prompt begins (behind system messages and what the template
 writes before it) and, where the prompt is not enough, from the beginning of the response. The response's end
 always stays: that is where a causal classifier reads its score.
@@ -24,6 +29,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -35,7 +42,11 @@ from transformers import PreTrainedTokenizerBase
 from rewardrouter.config.text_form import CONTENT, TextForm
 from rewardrouter.errors import one_line
 from rewardrouter.pairs import Message, Text, as_messages
-from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, render
+from rewardrouter.pretrained.conversation import answer_text, clean, defused, dialogue, plain, render
+from rewardrouter.pretrained.marks import broken, control_marks, speaker_marks
+
+DEFAULT_MAX_TOKENS = 2048
+"""Tokens of a text where neither the settings, nor the checkpoint, nor the server limit it."""
 
 _PROBE = "\N{BLACK SQUARE}"
 """Stands for the prompt when it is asked what comes before it."""
@@ -79,6 +90,43 @@ class _Written:
     rewritten: bool = False
 
 
+def text_limit(*limits: int | None) -> int:
+    """Return the tokens that a text may have: the least of what the settings, the model and its server say."""
+    return min((limit for limit in limits if limit is not None), default=DEFAULT_MAX_TOKENS)
+
+
+class TextCounts:
+    """Counts what was cut or rewritten of the texts that a reward model read."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, texts: Sequence[TokenText | Unreadable]) -> None:
+        """Count some more texts; those that are unreadable do not count."""
+        for text in texts:
+            if isinstance(text, TokenText):
+                self._counts["texts"] += 1
+                self._counts["cut"] += text.tokens_cut > 0
+                self._counts["tokens cut"] += text.tokens_cut
+                self._counts["tokens"] += len(text.ids) + text.tokens_cut
+                self._counts["rewritten"] += text.rewritten
+
+    def lines(self, name: str, max_tokens: int) -> list[str]:
+        """Return what a reader should know of them, a line each."""
+        counts, lines = self._counts, []
+        if counts["cut"]:
+            lines.append(
+                f"{name}: {counts['cut']:,} of {counts['texts']:,} texts cut to {max_tokens:,} tokens;"
+                f" {counts['tokens cut'] / counts['tokens']:.1%} of all tokens are not read"
+            )
+        if counts["rewritten"]:
+            lines.append(
+                f"{name}: the chat template rejects the roles of {counts['rewritten']:,} of"
+                f" {counts['texts']:,} texts: they are written out in one user message"
+            )
+        return lines
+
+
 class TextFormat:
     """Turns prompts and responses into token ids for one reward model.
 
@@ -104,12 +152,19 @@ class TextFormat:
     ) -> None:
         self._tokenizer = tokenizer
         self._system = system
-        self._max_tokens = max_tokens
+        self.max_tokens = max_tokens
         self._form = form
         self._chat = form is None and template == "auto" and bool(tokenizer.chat_template)
         bare = form is None and not self._chat
         self._pair = bare and None not in (tokenizer.cls_token, tokenizer.sep_token)
         self._typed = "token_type_ids" in tokenizer.model_input_names
+        added = tokenizer.added_tokens_decoder.values()
+        special = [str(token) for token in added if token.special] + list(tokenizer.all_special_tokens)
+        self._marks = control_marks(special)
+        self._speakers: re.Pattern[str] | None = None
+        if form is not None:
+            turns = [form.turn(role) or "" for role in ("system", "user", "assistant")]
+            self._speakers = speaker_marks(turn.partition(CONTENT)[0] for turn in turns)
 
     @property
     def name(self) -> str:
@@ -130,9 +185,9 @@ class TextFormat:
                 found.append(text)
                 continue
             ids = next(encoded)
-            excess = max(0, ids.shape[1] - self._max_tokens)
+            excess = max(0, ids.shape[1] - self.max_tokens)
             if excess:
-                head = min(self._head(prompt, response, ids[0]), self._max_tokens // 2)
+                head = min(self._head(prompt, response, ids[0]), self.max_tokens // 2)
                 ids = np.concatenate([ids[:, :head], ids[:, head + excess :]], axis=1)
             if not ids.shape[1]:
                 found.append(Unreadable("prompt and response are empty: there is no token to read"))
@@ -140,11 +195,23 @@ class TextFormat:
                 found.append(TokenText(ids[0], ids[1] if ids[1].any() else None, excess, text.rewritten))
         return found
 
+    def _safe(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        laid_out = self._chat or self._form is not None
+        safe = defused(clean(messages), self._marks, every=laid_out)
+        if self._speakers is None:
+            return safe
+        return tuple(
+            dataclasses.replace(message, content=broken(message.content, self._speakers))
+            if message.role == "assistant"
+            else message
+            for message in safe
+        )
+
     def _written(self, prompt: Text, response: Text) -> _Written | Unreadable:
-        messages = clean(as_messages(prompt, "user"))
+        messages = self._safe(as_messages(prompt, "user"))
         if self._system is not None and all(message.role != "system" for message in messages):
             messages = (Message("system", self._system), *messages)
-        turns = clean(as_messages(response, "assistant"))
+        turns = self._safe(as_messages(response, "assistant"))
         if self._pair:
             return _Written(plain(messages), answer_text(turns))
         if self._form is not None:

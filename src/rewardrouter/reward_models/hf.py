@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,11 @@ import torch
 from rewardrouter.config.pool import HfConfig
 from rewardrouter.pairs import PreferencePair, Text
 from rewardrouter.pretrained.loading import resolve_device
-from rewardrouter.reward_models.formats import TextFormat, TokenText, Unreadable
+from rewardrouter.reward_models.formats import TextCounts, TextFormat, TokenText, Unreadable, text_limit
 from rewardrouter.reward_models.hf_checkpoint import inspect_checkpoint, resolve_dtype
 from rewardrouter.reward_models.known import completed, usual_dtype
 from rewardrouter.reward_models.scoring import Score, TextScorer
 from rewardrouter.verdicts import Verdict
-
-DEFAULT_MAX_TOKENS = 2048
-"""Tokens of a text where neither the settings nor the checkpoint limit it."""
 
 
 class HfRewardModel:
@@ -64,15 +60,14 @@ class HfRewardModel:
         self.config = config = completed(config)
         self._device = resolve_device(config.device)
         self._checkpoint = inspect_checkpoint(config, relative_to)
-        limits = [limit for limit in (config.max_tokens, self._checkpoint.max_length) if limit is not None]
-        self.max_tokens = min(limits, default=DEFAULT_MAX_TOKENS)
+        self.max_tokens = text_limit(config.max_tokens, self._checkpoint.max_length)
         self._dtype = resolve_dtype(config.dtype, self._device, usual=usual_dtype(config))
         self._format = TextFormat(
             self._checkpoint.tokenizer, config.template, config.system, self.max_tokens, config.form
         )
         self._scorer: TextScorer | None = None
         self._turn = threading.RLock()  # neither tokenizer nor model is made for several threads
-        self._counts: Counter[str] = Counter()
+        self._counts = TextCounts()
 
     @property
     def name(self) -> str:
@@ -123,18 +118,7 @@ class HfRewardModel:
 
     def notes(self) -> list[str]:
         """Return what a reader should know of the texts scored so far, a line each."""
-        counts, lines = self._counts, []
-        if counts["cut"]:
-            lines.append(
-                f"{self.name}: {counts['cut']:,} of {counts['texts']:,} texts cut to {self.max_tokens:,} tokens;"
-                f" {counts['tokens cut'] / counts['tokens']:.1%} of all tokens are not read"
-            )
-        if counts["rewritten"]:
-            lines.append(
-                f"{self.name}: the chat template rejects the roles of {counts['rewritten']:,} of"
-                f" {counts['texts']:,} texts: they are written out in one user message"
-            )
-        return lines
+        return self._counts.lines(self.name, self.max_tokens)
 
     def load(self) -> None:
         """Load the weights now.
@@ -162,17 +146,9 @@ class HfRewardModel:
     def _scores(self, scorer: TextScorer, texts: Sequence[tuple[Text, Text]]) -> list[Score]:
         found = self._format.tokens(texts)
         readable = [text for text in found if isinstance(text, TokenText)]
-        self._count(readable)
+        self._counts.add(found)
         scored = iter(scorer.score(readable))
         return [Score(None, text.reason) if isinstance(text, Unreadable) else next(scored) for text in found]
-
-    def _count(self, texts: Sequence[TokenText]) -> None:
-        self._counts["texts"] += len(texts)
-        for text in texts:
-            self._counts["cut"] += text.tokens_cut > 0
-            self._counts["tokens cut"] += text.tokens_cut
-            self._counts["tokens"] += len(text.ids) + text.tokens_cut
-            self._counts["rewritten"] += text.rewritten
 
     def _verdict(self, a: Score, b: Score, seconds: float) -> Verdict:
         for side, score in (("A", a), ("B", b)):

@@ -6,6 +6,7 @@ the reward models that are asked hold memory. Code that a checkpoint brings alon
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,17 @@ def inspect_checkpoint(config: HfConfig, relative_to: Path) -> RewardCheckpoint:
     _check_labels(what, settings)
     settings.use_cache = False  # nothing is generated
     return RewardCheckpoint(what, located, tokenizer, settings, max_length(_bare(what, settings), tokenizer))
+
+
+def readable_tokens(what: str, folder: Path, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Return how many tokens the model of a folder reads, as :func:`inspect_checkpoint` says; without its settings,
+    or where they are of another model, the tokenizer's limit.
+    """  # noqa: D205
+    model = None
+    if (folder / "config.json").exists():
+        with contextlib.suppress(Exception), quiet_transformers():
+            model = _bare(what, AutoConfig.from_pretrained(folder, trust_remote_code=False))
+    return max_length(model, tokenizer)
 
 
 def resolve_dtype(asked: str, device: torch.device, usual: str = "auto") -> str:

@@ -10,7 +10,7 @@ import fnmatch
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ from rewardrouter.config.loading import load_config
 from rewardrouter.config.pool import HfConfig
 from rewardrouter.config.text_form import TextForm
 from rewardrouter.errors import CheckpointError, ConfigError, did_you_mean
+
+Settings = TypeVar("Settings", bound=StrictModel)
 
 FILE = Path(__file__).with_name("known.yaml")
 
@@ -95,8 +97,11 @@ def completed(config: HfConfig) -> HfConfig:
         If nothing is known of what it is said to be like.
     """
     known = _known(config)
-    if known is None:
-        return config
+    return config if known is None else taken_over(config, known)
+
+
+def taken_over(config: Settings, known: KnownModel) -> Settings:
+    """Return the settings of an entry, those that it does not give as ``known``."""
     given = config.model_fields_set
     wanted = [name for name in _TAKEN_OVER if name not in given]
     if given & {"template", "form"}:  # one stands in place of the other

@@ -18,6 +18,7 @@ from rewardrouter.phases import phase
 from rewardrouter.reward_models.accounts import Account, Ledger
 from rewardrouter.reward_models.base import (
     Apart,
+    Counting,
     Identified,
     Immediate,
     ReadsMetadata,
@@ -145,10 +146,14 @@ class RewardModelPool:
     def unload(self, rm: str) -> list[str]:
         """Let an RM give its memory back; return what it has to say of the texts that it read."""
         model = self._models[rm]
-        if not isinstance(model, Resident):
-            return []
-        model.unload()
-        return model.notes()
+        if isinstance(model, Resident):
+            model.unload()
+        return self.notes(rm)
+
+    def notes(self, rm: str) -> list[str]:
+        """Return what an RM has to say of the texts that it read."""
+        model = self._models[rm]
+        return model.notes() if isinstance(model, Counting) else []
 
     def load(self, rms: Iterable[str]) -> None:
         """Let RMs take their memory, one after the other: loading changes settings of the whole process."""

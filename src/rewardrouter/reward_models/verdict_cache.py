@@ -30,7 +30,7 @@ from rewardrouter.files import cache_folder
 from rewardrouter.pairs import PreferencePair, as_json
 from rewardrouter.verdicts import Verdict
 
-FORMAT = "rewardrouter verdict 1"
+FORMAT = "rewardrouter verdict 2"
 """Part of every key: to be raised when the same key would mean another verdict."""
 
 FILE = "verdicts.sqlite"

@@ -4,8 +4,8 @@ For newcomers without hub or GPU, and for long streams with known truth. :func:`
 it again.
 """
 
-from rewardrouter.sandbox.build import build_sandbox
+from rewardrouter.sandbox.build import build_sandbox, using_verdicts
 from rewardrouter.sandbox.layout import Sandbox
 from rewardrouter.sandbox.tasks import is_right
 
-__all__ = ["Sandbox", "build_sandbox", "is_right"]
+__all__ = ["Sandbox", "build_sandbox", "is_right", "using_verdicts"]

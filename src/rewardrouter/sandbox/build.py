@@ -25,16 +25,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from rewardrouter.config.sandbox import SandboxConfig
 from rewardrouter.errors import DataError
 from rewardrouter.files import write_text_atomically
+from rewardrouter.locks import held
 from rewardrouter.offline.cache import default_folder
 from rewardrouter.pretrained.loading import quiet_transformers
 from rewardrouter.processes import run_jobs
-from rewardrouter.progress import progress
+from rewardrouter.progress import log, progress
 from rewardrouter.sandbox.card import write_card
 from rewardrouter.sandbox.language_model import train_policy
 from rewardrouter.sandbox.layout import PAIR_PARTS, PROMPT_PARTS, Sandbox
@@ -81,11 +81,20 @@ def build_sandbox(config: SandboxConfig, folder: Path | None = None, *, processe
     parent = folder if folder is not None else default_folder() / "sandbox"
     parent.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(parent / digest_of(config))
-    with FileLock(parent / f".{sandbox.folder.name}.lock"):
+    with held(parent / f".{sandbox.folder.name}.lock", waiting=_waited_for):
         if not sandbox.finished:
             sandbox.folder.mkdir(exist_ok=True)
             _build(config, sandbox, processes)
     return sandbox
+
+
+def using_verdicts(sandbox: Sandbox) -> contextlib.AbstractContextManager[None]:
+    """Have the verdicts that lie with a sandbox to oneself, after whoever collects them now."""
+    return held(sandbox.folder.with_name(f".{sandbox.folder.name}.verdicts.lock"), waiting=_waited_for)
+
+
+def _waited_for(whom: str) -> None:
+    log(f"sandbox: waiting for {whom}, which is at work on the same one")
 
 
 def digest_of(config: SandboxConfig) -> str:

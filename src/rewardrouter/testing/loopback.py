@@ -60,6 +60,8 @@ class Loopback(ThreadingHTTPServer):
     ----------
     faults, always
         Faults that befall the next requests, one each; and one that befalls all others, or ``None``.
+    models
+        What it says at ``/v1/models``, ``None`` where it has no such list; that is neither in ``seen`` nor faulty.
     seen
         What was asked, in order.
     most
@@ -73,6 +75,7 @@ class Loopback(ThreadingHTTPServer):
         self.answer = answer
         self.faults: deque[Fault] = deque()
         self.always: Fault | None = None
+        self.models: list[Any] | None = None
         self.seen: list[Request] = []
         self.now = self.most = 0
         self.lock = threading.Lock()
@@ -92,6 +95,14 @@ class Loopback(ThreadingHTTPServer):
     def due(self, request: Request) -> tuple[int, bytes]:
         """Return the status and the body that answer a request where no fault befalls it."""
         return 200, json.dumps(self.answer(request.body)).encode()
+
+    def aside(self, path: str) -> tuple[int, bytes] | None:
+        """Return the answer to a question that does not count, ``None`` for any other."""
+        if path != "/v1/models":
+            return None
+        if self.models is None:
+            return 404, b'{"detail":"Not Found"}'
+        return 200, json.dumps({"object": "list", "data": self.models}).encode()
 
     def next_fault(self, request: Request) -> Fault | None:  # noqa: ARG002 - for servers whose faults depend on it
         """Return what befalls a request, if anything does."""
@@ -139,7 +150,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Deal with a request without a body."""
-        self._deal(b"")
+        aside = self.server.aside(self.path)
+        if aside is None:
+            self._deal(b"")
+        else:
+            self.reply(aside[1], aside[0])
 
     def do_POST(self) -> None:
         """Deal with a request."""

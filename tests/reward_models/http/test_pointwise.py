@@ -423,3 +423,31 @@ def test_what_is_too_long_is_cut_here_where_it_is_written_here(tiny_reward_model
         )
         rm.judge([PreferencePair("p", "long " * 100, "a", "b")])
     assert [len(ids) for ids in server.seen[0].body["input"]] == [32, 32]
+
+
+def test_a_server_reads_as_many_tokens_as_the_same_model_here(tiny_reward_model):
+    """The folder's limit, or the server's where that is less; what is cut is told."""
+    from rewardrouter.config.pool import HfConfig
+    from rewardrouter.reward_models.hf import HfRewardModel
+
+    folder = tiny_reward_model("llama")
+    pair = PreferencePair("p", "Why? " * 3000, "So.", "Thus.")
+    here = HfRewardModel(HfConfig(name="rm", source=str(folder)))
+    here.judge([pair])
+    for served, limit in ((None, here.max_tokens), (10**6, here.max_tokens), (100, 100)):
+        with serving(vllm) as server:
+            server.models = served and [{"id": "m", "max_model_len": served}]
+            rm = ServerRewardModel(VllmConfig(name="rm", url=server.url, model="m", tokenizer=str(folder)))
+            rm.judge([pair])
+            assert {len(ids) for request in server.seen for ids in request.body["input"]} == {limit}
+        assert rm.notes()[0].startswith(f"rm: 2 of 2 texts cut to {limit:,} tokens")
+        if limit == here.max_tokens:
+            assert rm.notes() == here.notes()
+
+
+def test_the_server_that_lays_messages_out_is_sent_no_control_token():
+    with serving(vllm) as server:
+        rm = ServerRewardModel(VllmConfig(name="rm", url=server.url, model="m"))
+        rm.judge([PreferencePair("p", "q", "Bad.<|im_end|>", "x</s>[/INST]<end_of_turn>")])
+        sent = "".join(request.raw.decode() for request in server.seen)
+    assert not any(mark in sent for mark in ("<|im_end|>", "</s>", "[/INST]", "<end_of_turn>"))

@@ -283,7 +283,7 @@ FAILS = {
     "has no choices": ([changed(without_choices)], "no chat completion with one choice"),
     "has two choices": ([changed(two_choices)], "no chat completion with one choice"),
     "has no text": ([message(None)], "no verdict in its answer: empty"),
-    "has a list for text": ([message(["[[A]]"])], "the answer's message has no text"),
+    "has an object for text": ([message({"text": "[[A]]"})], "the answer's message has no text"),
     "names neither": ([message("They are alike.")], "no verdict in its answer: They are alike."),
     "names another": ([message("[[A]] or [[Both]]")], "its verdict is 'Both': [[A]] or [[Both]]"),
     "is cut off": ([message("[[A]], if", finish_reason="length")], "its answer was cut off behind a verdict"),
@@ -391,3 +391,23 @@ def test_identity_is_what_decides_the_verdicts_and_never_the_key(monkeypatch):
 def test_a_template_that_is_not_there_is_the_users_mistake():
     with pytest.raises(ConfigError, match=r"reward model judge: template: no judge template 'rise'"):
         judge("http://h", template="rise")
+
+
+@pytest.mark.parametrize(
+    "unusable", [{"choices": []}, {"choices": [{"message": {"content": None, "reasoning": "x"}}]}]
+)
+def test_unusable_answers_are_failures_of_their_pairs_alone(unusable):
+    """Ten in a row leave the server open, and are not worth another question at temperature 0."""
+    pairs = [PreferencePair(f"p{n}", f"q{n}", "x", "y") for n in range(20)]
+
+    def answer(body):
+        number = int(re.search(r"q(\d+)", body["messages"][-1]["content"])[1])
+        return unusable if number < 10 else {"choices": [{"message": {"content": "[[A]]"}}]}
+
+    with serving(answer) as server:
+        cold = judge(server.url, open_after=2, concurrency=1).judge(pairs)
+        warm = judge(server.url, open_after=2, concurrency=1, temperature=0.7).judge(pairs)
+        assert len(server.seen) == 40
+    for verdicts, repeats in ((cold, True), (warm, False)):
+        assert [verdict.winner is None for verdict in verdicts] == [True] * 10 + [False] * 10
+        assert {verdict.repeats for verdict in verdicts[:10]} == {repeats}

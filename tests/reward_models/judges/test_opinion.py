@@ -181,8 +181,24 @@ def test_an_output_is_read_from_a_completion():
     assert read_output(completion(finish_reason="stop", logprobs=None)) == Output(
         "[[A]]", cut=False, tokens=()
     )
-    refusal = {"role": "assistant", "content": None, "refusal": "I will not."}
-    assert read_output(completion(message=refusal)).text == ""
+    parts = [{"type": "thinking", "thinking": "[[B]]"}, {"type": "text", "text": "So: "}, {"text": "[[A]]"}]
+    assert read_output(completion(message={"content": parts})).text == "So: [[A]]"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"choices": []}, "no choices"),
+        (completion(finish_reason="content_filter"), "content filter"),
+        (completion(message={"content": None, "refusal": "I will not."}), "refused"),
+        (completion(message={"content": [{"type": "refusal", "refusal": "No."}]}), "refused"),
+        (completion(message={"content": None, "reasoning_content": "[[A]]"}), "reasoning"),
+        (completion(message={"content": "", "reasoning": "[[A]]"}), "reasoning"),
+    ],
+)
+def test_what_does_not_answer_is_named(answer, reason):
+    with pytest.raises(BadAnswerError, match=reason):
+        read_output(answer)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -27,7 +28,7 @@ from rewardrouter.reward_models.http.texts import (
     choose_texts,
     plain_prompt,
 )
-from rewardrouter.reward_models.known import known_model
+from rewardrouter.reward_models.known import known_model, taken_over
 from rewardrouter.verdicts import Unanswered, Verdict
 
 ServerSettings: TypeAlias = VllmConfig | SglangConfig | OpenRlhfConfig
@@ -50,6 +51,7 @@ class _Score:
     error: str | None = None
     seconds: float = 0.0
     answered: bool = True
+    repeats: bool = False
 
 
 class ServerRewardModel:
@@ -84,6 +86,7 @@ class ServerRewardModel:
             self._texts: Texts = PromptAndAnswer(config.system)
         else:
             self._texts = choose_texts(config, relative_to, templates=config.kind == "vllm")
+        self._limit_known = not isinstance(self._texts, Tokenized) or isinstance(config, OpenRlhfConfig)
         self._batch = 1 if isinstance(self._texts, Messages) else config.batch_size
 
     @property
@@ -114,15 +117,35 @@ class ServerRewardModel:
         items = list(dict.fromkeys(item for both in asked for item in both))
         if not items:
             return []
+        self._ask_limit()
         written = self._write(items)
         scores = {
-            item: _Score(None, text.reason, answered=False)
+            item: _Score(None, text.reason, answered=False, repeats=True)
             for item, text in written
             if isinstance(text, Unreadable)
         }
         readable = [(item, text) for item, text in written if not isinstance(text, Unreadable)]
         scores.update(run(self._score(readable)))
         return [self._verdict(scores[a], scores[b]) for a, b in asked]
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know of the texts sent so far, a line each."""
+        return self._texts.notes() if isinstance(self._texts, Tokenized) else []
+
+    def _ask_limit(self) -> None:
+        """Ask the server, once, how many tokens it reads (``max_model_len``): it may be started with fewer."""
+        if self._limit_known or not isinstance(self._texts, Tokenized):
+            return
+        settings = self.config.model_copy(update={"tries": 1, "timeout": min(10.0, self.config.timeout)})
+        try:
+            answer = run(
+                Endpoint(settings, "/v1/models").ask(None, partial(_served_limit, self.config.model))
+            )
+        except RequestError as error:
+            self._limit_known = error.served  # it has no such list; another time it may be there
+            return
+        self._texts.serve(answer.value)
+        self._limit_known = True
 
     def _item(self, pair: PreferencePair, response: Text) -> _Item:
         column = self.config.labels if isinstance(self.config, OpenRlhfConfig) else None
@@ -157,7 +180,10 @@ class ServerRewardModel:
                 half = len(batch) // 2
                 halves = await asyncio.gather(self._ask(batch[:half]), self._ask(batch[half:]))
                 return {**halves[0], **halves[1]}
-            return {item: _Score(None, str(error), error.seconds, error.answered) for item, _ in batch}
+            return {
+                item: _Score(None, str(error), error.seconds, error.answered, error.content)
+                for item, _ in batch
+            }
         return {
             item: _Score(None, f"{self._endpoint.url}: {value.reason}", answer.seconds)
             if isinstance(value, NoScore)
@@ -169,11 +195,20 @@ class ServerRewardModel:
         seconds = max(a.seconds, b.seconds)
         failed = Verdict.failed if a.answered or b.answered else Unanswered.failed
         if a.error is not None and a.error == b.error:
-            return failed(self.name, a.error, seconds)
+            return failed(self.name, a.error, seconds, repeats=a.repeats)
         for side, score in (("A", a), ("B", b)):
             if score.error is not None:
-                return failed(self.name, f"response {side}: {score.error}", seconds)
+                return failed(self.name, f"response {side}: {score.error}", seconds, repeats=score.repeats)
         return Verdict.from_scores(self.name, a.value, b.value, seconds)
+
+
+def _served_limit(model: str | None, found: Any) -> int | None:
+    """Return ``max_model_len`` of a model in a server's list of models, of the only one where it is not named so."""
+    rows = found.get("data") if isinstance(found, dict) else None
+    cards = [card for card in rows if isinstance(card, dict)] if isinstance(rows, list) else []
+    named = [card for card in cards if card.get("id") == model] or (cards if len(cards) == 1 else [])
+    limit = named[0].get("max_model_len") if named else None
+    return limit if type(limit) is int and limit > 0 else None
 
 
 def _completed(config: ServerSettings) -> ServerSettings:
@@ -186,10 +221,12 @@ def _completed(config: ServerSettings) -> ServerSettings:
     """
     source = config.model or config.tokenizer
     known = known_model(source) if source is not None else None
-    if known is None or known.form is None or config.model_fields_set & {"template", "form"}:
+    if known is None:
         return config
-    if config.tokenizer is None:
+    if config.tokenizer is not None:
+        return taken_over(config, known)
+    if known.form is not None and not config.model_fields_set & {"template", "form"}:
         raise ConfigError(
             f"reward model {config.name}: {source} reads texts in a form of its own; give tokenizer, usually its hub id"
         )
-    return config.model_copy(update={"form": known.form})
+    return config

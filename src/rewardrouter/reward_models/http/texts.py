@@ -16,14 +16,12 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from rewardrouter.config.servers import PointwiseServerConfig
 from rewardrouter.errors import CheckpointError, ConfigError, one_line
 from rewardrouter.pairs import Message, Text, as_messages
-from rewardrouter.pretrained.conversation import answer_text, clean, dialogue, plain, turns_of
+from rewardrouter.pretrained.conversation import answer_text, clean, defused, dialogue, plain, turns_of
 from rewardrouter.pretrained.loading import quiet_transformers
 from rewardrouter.pretrained.locate import Wanted, digest, download
-from rewardrouter.reward_models.formats import TextFormat, TokenText, Unreadable
-
-_DEFAULT_MAX_TOKENS = 2048
-_UNLIMITED = 10**9
-"""Transformers writes more than this where a tokenizer has no limit."""
+from rewardrouter.pretrained.marks import control_marks
+from rewardrouter.reward_models.formats import TextCounts, TextFormat, TokenText, Unreadable, text_limit
+from rewardrouter.reward_models.hf_checkpoint import readable_tokens
 
 _TOKENIZER_FILES = (
     *("tokenizer*", "vocab*", "*.model", "merges.txt", "*_tokens*.json", "chat_template*", "config.json"),
@@ -54,7 +52,9 @@ class Messages:
 
     def write(self, items: Sequence[tuple[Text, Text]]) -> list[Any]:
         """Return a list of role and content for each, or why there is none."""
-        conversations = [(*_prompt(prompt, self.system), *_answer(response)) for prompt, response in items]
+        conversations = [
+            (*_prompt(prompt, self.system, laid_out=True), *_answer(response)) for prompt, response in items
+        ]
         return [
             turns_of(messages) if messages else Unreadable("neither prompt nor response has a message")
             for messages in conversations
@@ -113,9 +113,9 @@ class Tokenized:
 
     def __init__(self, settings: PointwiseServerConfig, relative_to: Path) -> None:
         self._settings = settings
-        self.tokenizer, self._files = _load(settings, relative_to)
-        limit = self.tokenizer.model_max_length
-        self.max_tokens = settings.max_tokens or (limit if limit < _UNLIMITED else _DEFAULT_MAX_TOKENS)
+        self.tokenizer, self._files, read = _load(settings, relative_to)
+        self.max_tokens = text_limit(settings.max_tokens, read)
+        self._counts = TextCounts()
         self._format = TextFormat(
             self.tokenizer, settings.template, settings.system, self.max_tokens, settings.form
         )
@@ -138,13 +138,21 @@ class Tokenized:
 
     def write(self, items: Sequence[tuple[Text, Text]]) -> list[Any]:
         """Return token ids or a string for each, or why there is none."""
-        return [
-            text if isinstance(text, Unreadable) else self._sent(text) for text in self._format.tokens(items)
-        ]
+        found = self._format.tokens(items)
+        self._counts.add(found)
+        return [text if isinstance(text, Unreadable) else self._sent(text) for text in found]
+
+    def serve(self, limit: int | None) -> None:
+        """Cut texts to what the server reads, where that is less."""
+        self._format.max_tokens = text_limit(self.max_tokens, limit)
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know of the texts written so far, a line each."""
+        return self._counts.lines(self._settings.name, self._format.max_tokens)
 
     def prompt(self, prompt: Text) -> str:
         """Return the prompt's text, up to where the response begins."""
-        messages = _prompt(prompt, self._settings.system)
+        messages = _prompt(prompt, self._settings.system, laid_out=True)
         if not self._format.name.startswith("chat:"):
             return plain_prompt(prompt, self._settings.system)
         try:
@@ -198,15 +206,19 @@ def plain_prompt(prompt: Text, system: str | None) -> str:
     return messages[0].content if alone else dialogue(messages)
 
 
-def _prompt(prompt: Text, system: str | None) -> tuple[Message, ...]:
-    messages = clean(as_messages(prompt, "user"))
+_MARKS = control_marks()
+"""Those of the usual templates: which tokens the server's tokenizer has is not known here."""
+
+
+def _prompt(prompt: Text, system: str | None, *, laid_out: bool = False) -> tuple[Message, ...]:
+    messages = defused(clean(as_messages(prompt, "user")), _MARKS, every=laid_out)
     if system is not None and all(message.role != "system" for message in messages):
         return (Message("system", system), *messages)
     return messages
 
 
 def _answer(response: Text) -> tuple[Message, ...]:
-    return clean(as_messages(response, "assistant"))
+    return defused(clean(as_messages(response, "assistant")), _MARKS, every=True)
 
 
 class _TokenizerOnly(Wanted):
@@ -217,8 +229,10 @@ class _TokenizerOnly(Wanted):
         return _TOKENIZER_FILES
 
 
-def _load(settings: PointwiseServerConfig, relative_to: Path) -> tuple[PreTrainedTokenizerBase, str]:
-    """Return the tokenizer and a name of its files."""
+def _load(
+    settings: PointwiseServerConfig, relative_to: Path
+) -> tuple[PreTrainedTokenizerBase, str, int | None]:
+    """Return the tokenizer, a name of its files, and how many tokens the model beside it reads."""
     source = settings.tokenizer or ""
     what = f"reward model {settings.name}: tokenizer {source}"
     folder = relative_to / Path(source).expanduser()
@@ -231,6 +245,7 @@ def _load(settings: PointwiseServerConfig, relative_to: Path) -> tuple[PreTraine
         files = f"{source}@{folder.name}"
     try:
         with quiet_transformers():
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False), files
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # transformers has no common error for what it cannot read
         raise CheckpointError(f"{what} cannot be loaded: {one_line(error)}") from error
+    return tokenizer, files, readable_tokens(what, folder, tokenizer)

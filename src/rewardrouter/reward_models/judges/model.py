@@ -50,6 +50,8 @@ class _Answer:
     opinion: Opinion
     seconds: float
     answered: bool = True
+    repeats: bool = False
+    """Whether the same question would fail again."""
 
     def turned(self) -> _Answer:
         """Return the answer as it would be to the question with its responses exchanged."""
@@ -138,11 +140,12 @@ class JudgeRewardModel:
         try:
             answer = await self._endpoint.ask(self._request(question), read_output)
         except RequestError as error:
-            return _Answer(Opinion(None, str(error)), error.seconds, error.answered)
+            repeats = error.repeats and self.config.temperature == 0
+            return _Answer(Opinion(None, str(error)), error.seconds, error.answered, repeats)
         opinion = read_opinion(self._template, answer.value)
         if opinion.winner is None:
             opinion = Opinion(None, f"{self._endpoint.url}: {opinion.reason}")
-        return _Answer(opinion, answer.seconds)
+        return _Answer(opinion, answer.seconds, repeats=self.config.temperature == 0)
 
     def _request(self, question: _Question) -> dict[str, Any]:
         config = self.config
@@ -164,10 +167,10 @@ class JudgeRewardModel:
         ]
         seconds = max(answer.seconds for answer in found)
         opinions = [answer.opinion for answer in found]
-        for opinion in opinions:
+        for opinion, one in zip(opinions, found, strict=True):
             if opinion.winner is None:
                 failed = Verdict.failed if any(answer.answered for answer in found) else Unanswered.failed
-                return failed(self.name, opinion.reason or "no verdict", seconds)
+                return failed(self.name, opinion.reason or "no verdict", seconds, repeats=one.repeats)
         winners = {opinion.winner for opinion in opinions}
         named: Winner | None = opinions[0].winner if len(winners) == 1 else "tie"
         known = [opinion.logprobs for opinion in opinions if opinion.logprobs is not None]

@@ -38,6 +38,8 @@ class Output:
     """Whether it ended because of its length."""
     tokens: tuple[Any, ...]
     """The log-probabilities' ``content``, as it came; empty where there is none."""
+    failure: str | None = None
+    """Why it is no answer, if it is none: refused, filtered, nothing but reasoning."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,23 +58,63 @@ def read_output(answer: Any) -> Output:
     Raises
     ------
     BadAnswerError
-        If it is none.
+        If it is none, or none that answers: refused, filtered, or nothing but reasoning.
+    """
+    output = read_completion(answer)
+    if output.failure is not None:
+        raise BadAnswerError(output.failure)
+    return output
+
+
+def read_completion(answer: Any) -> Output:
+    """Return the output in a chat completion, be it one that does not answer.
+
+    Raises
+    ------
+    BadAnswerError
+        If it is no chat completion with one choice.
     """
     choices = answer.get("choices") if isinstance(answer, dict) else None
+    if choices == []:
+        raise BadAnswerError("the answer has no choices, as where a content filter took them")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         raise BadAnswerError("the answer is no chat completion with one choice")
     choice = choices[0]
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, dict) else None
-    if text is None and isinstance(message, dict):
-        text = ""  # nothing but reasoning, or a refusal
-    if not isinstance(text, str):
-        raise BadAnswerError("the answer's message has no text")
+    if not isinstance(message, dict):
+        raise BadAnswerError("the answer's choice has no message")
+    text = _joined(message.get("content"))
     logprobs = choice.get("logprobs")
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     return Output(
-        text, choice.get("finish_reason") == "length", tuple(tokens) if isinstance(tokens, list) else ()
+        text,
+        choice.get("finish_reason") == "length",
+        tuple(tokens) if isinstance(tokens, list) else (),
+        _failure(choice, message, text),
     )
+
+
+def _joined(content: Any) -> str:
+    """Return a message's text: a string, or the text parts of a list; nothing where it is null."""
+    if isinstance(content, list):
+        parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+        return "".join(part for part in parts if isinstance(part, str))
+    if content is not None and not isinstance(content, str):
+        raise BadAnswerError("the answer's message has no text")
+    return content or ""
+
+
+def _failure(choice: dict[str, Any], message: dict[str, Any], text: str) -> str | None:
+    """Return why what a choice holds is no answer, if it is none."""
+    if choice.get("finish_reason") == "content_filter":
+        return "the answer was stopped by a content filter"
+    parts = message.get("content")
+    kinds = [part.get("type") for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    if message.get("refusal") or "refusal" in kinds:
+        return "the model refused to answer"
+    if not text.strip() and (message.get("reasoning_content") or message.get("reasoning")):
+        return "there is reasoning, but no answer behind it"
+    return None
 
 
 def read_opinion(template: JudgeTemplate, output: Output) -> Opinion:

@@ -19,17 +19,12 @@ import re
 from collections.abc import Mapping
 
 from rewardrouter.config.judging import PLACES, JudgeTemplate
+from rewardrouter.pretrained.marks import broken, control_marks
 from rewardrouter.reward_models.judges.reading import pair_reader
 
 _PLACE = re.compile(r"\{(" + "|".join(PLACES) + r")\}")
 _FENCE = "```"
-
-_CONTROL = re.compile(
-    r"<[|\uff5c][^<>\n]{1,64}[|\uff5c]>"  # Llama 3, Qwen, GPT; DeepSeek
-    r"|</?s>|\[/?(?:INST|SYSTEM_PROMPT)\]|<</?SYS>>"  # Llama 2, Mistral
-    r"|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>",  # Gemma
-    re.IGNORECASE,
-)
+_CONTROL = control_marks()
 
 _SHORT = 3
 """What has fewer signs than this delimits only at the beginning of a line, and with a letter in it: ``A:``."""
@@ -59,7 +54,7 @@ class JudgePrompt:
 
     def defused(self, text: str) -> str:
         """Return ``text`` with a backslash in whatever looks like a part of the prompt."""
-        text = _CONTROL.sub(lambda found: _broken(found[0], 1), text)
+        text = broken(text, _CONTROL)
         for pattern in self._delimiters:
             for _ in range(_ATTEMPTS):  # signs in a row, such as six quotes, may hold several that overlap
                 text = pattern.sub(lambda found: _broken(found[0], len(found[0].rstrip()) - 1), text)
@@ -77,8 +72,8 @@ class JudgePrompt:
                 elif self._template.winner(
                     found[1]
                 ):  # one that the first hid, or that looks past a backslash
-                    broken = "\\".join(found[0])
-                    text = f"{text[: found.start()]}{broken}{text[found.end() :]}"
+                    apart = "\\".join(found[0])
+                    text = f"{text[: found.start()]}{apart}{text[found.end() :]}"
         return text
 
 

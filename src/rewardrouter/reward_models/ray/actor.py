@@ -16,7 +16,14 @@ from typing import Any, TypeAlias
 
 from rewardrouter.errors import UserError, one_line
 from rewardrouter.pairs import PreferencePair
-from rewardrouter.reward_models.base import Identified, ReadsMetadata, Resident, RewardModel, identity_of
+from rewardrouter.reward_models.base import (
+    Counting,
+    Identified,
+    ReadsMetadata,
+    Resident,
+    RewardModel,
+    identity_of,
+)
 from rewardrouter.verdicts import Verdict
 
 Maker: TypeAlias = Callable[[], RewardModel]
@@ -108,7 +115,7 @@ class ReplicaActor:
 
     def notes(self) -> list[str]:
         """Return what the reward model has to say of what it read."""
-        return self._model.notes() if isinstance(self._model, Resident) else []
+        return self._model.notes() if isinstance(self._model, Counting) else []
 
     def _judge(self, rm: str, pairs: Sequence[PreferencePair]) -> list[Verdict]:
         if not pairs:
