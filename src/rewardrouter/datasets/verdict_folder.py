@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from rewardrouter.datasets.cells import key_text
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.rows import read_rows
 from rewardrouter.datasets.verdict_cells import Recording, read_recording
@@ -105,7 +106,7 @@ def read_calls(files: Iterable[Path]) -> Iterator[Call]:
                 raise DataError(f"{file}, row {number}: pair_id or rm is missing; remove the row")
             rm = str(row["rm"])
             answer = (row.get(name) for name in ("winner", "score_a", "score_b", "error", "seconds"))
-            yield Call((str(row["pair_id"]), rm), read_recording(rm, *answer))
+            yield Call((key_text(row["pair_id"]) or "", rm), read_recording(rm, *answer))
 
 
 def _order(file: Path) -> list[tuple[int, str]]:
