@@ -43,8 +43,16 @@ MORE = [(b"x", "x"), (datetime.date(2020, 1, 2), "2020-01-02"), ("\ud800", "\\ud
 
 @pytest.mark.parametrize(
     ("value", "key"),
-    [(1, "1"), (1.0, "1"), ("1", "1"), (Decimal("1.0"), "1"), (2**70, str(2**70)), (0.5, "0.5"), ("", None)]
-    + MORE,
+    [
+        (1, "1"),
+        (1.0, "1"),
+        ("1", "1"),
+        (Decimal("1.0"), "1"),
+        (2**70, str(2**70)),
+        (0.5, "0.5"),
+        ("", None),
+        *MORE,
+    ],
 )
 def test_keys_are_text(value: Any, key: str | None) -> None:
     assert key_text(value) == key

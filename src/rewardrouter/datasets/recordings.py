@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rewardrouter.datasets.cells import EXPECTED
-from rewardrouter.datasets.pairs import LoadedPairs, columns_of, given_id, pairs_of_rows
+from rewardrouter.datasets.pairs import VERDICT_COLUMN, LoadedPairs, columns_of, given_id, pairs_of_rows
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.rows import read_rows
 from rewardrouter.datasets.verdict_cells import Recording
@@ -82,7 +82,9 @@ def load_recordings(
         )
     known = {pair.id for pair in loaded.pairs} | {given_id(row) or "" for row in rows}
     if labelled:
-        loaded = _labelled(loaded, where, columns_of(rows))
+        loaded = _labelled(
+            loaded, where, [name for name in columns_of(rows) if not VERDICT_COLUMN.fullmatch(name)]
+        )
     if from_folder:
         answers = folder_answers(path, [pair.id for pair in loaded.pairs], known, loaded.report)
     else:
