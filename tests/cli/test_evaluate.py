@@ -324,7 +324,7 @@ class TestMistakes:
 
     def test_verdicts_without_labels(self, router: Path, quickstart: Path) -> None:
         line = refused("evaluate", "--router", router, "--verdicts", quickstart / "new_verdicts.parquet")
-        assert "none of its 60 usable pairs has a human label, A or B" in line
+        assert "no column label, which says whether A or B is better; found id, prompt" in line
 
     def test_a_corrupt_file(self, router: Path, tmp_path: Path) -> None:
         (tmp_path / "bad.parquet").write_bytes(b"PAR1")

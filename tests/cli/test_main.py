@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import click
 import pytest
+from commands import refused
 
 from rewardrouter import __version__
 from rewardrouter.cli import main as module
@@ -150,3 +151,9 @@ def test_help_of_no_command_imports_anything_heavy() -> None:
         f"assert main([{name!r}, '--help']) == 0\n" for name in COMMANDS
     )
     assert not imported_by(code) & HEAVY
+
+
+@pytest.mark.parametrize("command", ["fit", "simulate"])
+def test_a_mistyped_option_is_suggested_where_it_would_else_be_missing(command: str) -> None:
+    line = refused(command, "--verdict", "v", "--out", "o")
+    assert "unknown option --verdict. Did you mean --verdicts?" in line

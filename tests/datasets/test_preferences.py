@@ -283,7 +283,7 @@ def test_an_empty_beginning_may_be_begun_anew(tmp_path):
 def test_a_file_of_someone_else_is_not_touched(tmp_path):
     path = tmp_path / "l.jsonl"
     path.write_bytes(b'{"id": "mine"}\n{"torn')
-    with pytest.raises(DataError, match=r"exists without l\.jsonl\.manifest\.json"):
+    with pytest.raises(DataError, match=r"annotate did not begin it \(no l\.jsonl\.manifest\.json\)"):
         enter(path)
     assert path.read_bytes() == b'{"id": "mine"}\n{"torn'
 

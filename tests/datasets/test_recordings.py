@@ -99,9 +99,8 @@ def test_the_pool_and_its_order_are_the_callers(tmp_path):
     )
     assert load_recordings(path, ["b", "a"]).rms == ("b", "a")
     assert load_recordings(path, ["b"]).report.problems == {}
-    everything = load_recordings(path)
-    assert everything.rms == ("a", "b")
-    assert everything.report.problems == {"rm_without_verdicts": ["c (verdict is not A, B or tie: 'x')"]}
+    with pytest.raises(DataError, match="no verdict of c can be read: verdict is 'x', not A or B"):
+        load_recordings(path)
 
 
 @pytest.mark.parametrize(
@@ -128,20 +127,18 @@ def test_a_pool_that_cannot_be_had_is_refused(tmp_path, rms, expected):
 
 
 def test_scores_that_are_text_are_named_as_the_reason_with_their_column(tmp_path):
-    text = {"score_a__text": ["0.5", "0.25", None, "1"], "score_b__text": [None, "0.1", None, "2"]}
+    text = {"score_a__text": ["0,5", "high", None, "1"], "score_b__text": ["0,1", "0.1", None, None]}
     path = write_wide(tmp_path / "w.parquet", verdict__judge=["A"] * 4, **text)
-    loaded = load_recordings(path)
-    assert loaded.rms == ("judge",)
-    assert loaded.report.lines() == [
-        "reward model without a usable verdict: 1 reward model left out of the pool:"
-        " text (score_a__text is not a number: '0.5')"
-    ]
-    with pytest.raises(DataError, match=r"'text' has .* \(score_a__text is not a number: '0\.5'\); leave it"):
+    with pytest.raises(
+        DataError, match="no verdict of text can be read: score_a__text is not a number: '0,5'"
+    ):
+        load_recordings(path)
+    with pytest.raises(DataError, match=r"'text' has .* \(score_a__text is not a number: '0,5'\); leave it"):
         load_recordings(path, ["judge", "text"])
 
 
 def test_a_single_score_that_is_text_is_counted_apart_from_a_missing_one(tmp_path):
-    scores = {"score_a__r": [1, "0.5", None, 2], "score_b__r": [2, 1, 1, "high"]}
+    scores = {"score_a__r": [1, "0,5", None, 2], "score_b__r": [2, 1, 1, "high"]}
     rows = [PAIRS.loc[i, :].dropna().to_dict() | {name: s[i] for name, s in scores.items()} for i in range(4)]
     (tmp_path / "w.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = load_recordings(tmp_path / "w.jsonl").report
@@ -161,7 +158,7 @@ def test_a_single_score_that_is_text_is_counted_apart_from_a_missing_one(tmp_pat
         ),
         (
             {"verdict__r": [None] * 4, "verdict__s": ["?"] * 4},
-            r"no usable verdict of any reward model \(r, s\)",
+            r"no verdict of s can be read: verdict is '\?'",
         ),
     ],
 )
@@ -179,7 +176,7 @@ def test_verdicts_on_the_preference_form_are_refused(tmp_path):
 def test_without_any_label_labelled_is_an_error(tmp_path):
     PAIRS.drop(columns="label").assign(verdict__r="A").to_parquet(tmp_path / "w.parquet")
     assert load_recordings(tmp_path / "w.parquet").labels == (None,) * 4
-    with pytest.raises(DataError, match="none of its 4 usable pairs has a human label"):
+    with pytest.raises(DataError, match="no column label, which says whether A or B is better; found id"):
         load_recordings(tmp_path / "w.parquet", labelled=True)
 
 

@@ -35,4 +35,5 @@ def test_json_holds_every_id():
         "problems": {"bad_label": [str(number) for number in range(7)]},
         "rows_read": 8,
         "rows_used": 1,
+        "notes": [],
     }

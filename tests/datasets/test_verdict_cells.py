@@ -30,7 +30,7 @@ NAN, INF = math.nan, math.inf
         (None, 1.0, None, None, "nan_score"),
         (None, INF, 1.0, None, "nan_score"),
         (None, Decimal("0.5"), Decimal("0.1"), "A", None),
-        (None, "0.5", "0.1", None, "score_not_a_number"),
+        (None, "0.5", " 1e-1", "A", None),
         (None, 0.5, "", None, "score_not_a_number"),
         (None, [1.0], NAN, None, "score_not_a_number"),
         (None, None, None, None, "missing_verdict"),
@@ -49,7 +49,7 @@ def test_what_decides(winner, score_a, score_b, expected, problem):
 
 def test_a_score_that_is_not_a_number_is_named_with_its_column():
     columns = ("score_a__rm", "score_b__rm")
-    assert read_recording("rm", None, "0.5", "0.1").verdict.error == "score_a is not a number: '0.5'"
+    assert read_recording("rm", None, "0,5", "0.1").verdict.error == "score_a is not a number: '0,5'"
     found = read_recording("rm", None, 1.0, "high" * 1000, scores_from=columns).verdict.error
     assert found.startswith("score_b__rm is not a number: 'high")
     assert len(found) < 80

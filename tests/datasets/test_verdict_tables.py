@@ -17,7 +17,7 @@ WIDE = pd.DataFrame(
         "label": ["A", "B", "C", "B", "A"],
         "score_a__point": [2.0, 1.0, 0.0, np.nan, 0.0],
         "score_b__point": [1.0, 3.0, 0.0, 1.0, 0.0],
-        "verdict__judge": ["B", "tie", "A", "b", "A"],
+        "verdict__judge": ["B", "tie", "A", "C", "A"],
     }
 )
 
@@ -49,7 +49,7 @@ def test_no_metadata_of_a_pair_holds_label_or_verdicts(tmp_path):
 
 def test_an_unlabelled_file_is_refused(tmp_path):
     WIDE.assign(label=None).to_parquet(tmp_path / "wide.parquet")
-    with pytest.raises(DataError, match="has a human label"):
+    with pytest.raises(DataError, match="has a label: the column label holds none"):
         load_verdicts(tmp_path / "wide.parquet")
 
 

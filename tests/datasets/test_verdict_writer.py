@@ -298,12 +298,12 @@ class TestPairs:
             assert as_messages(before.prompt, "user") == after.prompt
             assert (before.response_a, before.response_b) == (after.response_a, after.response_b)
 
-    def test_a_column_of_several_types_is_left_out_and_named(
+    def test_a_column_of_several_types_is_kept_as_text(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         first, *others = rows(3)
         _, read = self.read_back(
             tmp_path, [{**first, "note": {"a": 1}}, *({**row, "note": "b"} for row in others)]
         )
-        assert all("note" not in pair.metadata for pair in read.pairs)
-        assert "column note: holds values of several types" in capsys.readouterr().err
+        assert [pair.metadata["note"] for pair in read.pairs] == ['{"a": 1}', "b", "b"]
+        assert "column note: holds what a table cannot; kept as text" in capsys.readouterr().err

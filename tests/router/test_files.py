@@ -167,7 +167,7 @@ def test_a_save_that_fails_leaves_the_old_router_whole(copy_of, router_of, monke
 
 
 def test_a_folder_without_a_router_says_how_to_make_one(tmp_path):
-    assert "not a router: it has no config.json. `rewardrouter fit --out" in refusal(tmp_path)
+    assert "not a router: it has no config.json; give the folder that `fit` made" in refusal(tmp_path)
     assert "not a router" in refusal(tmp_path / "absent")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,10 @@ from rewardrouter.progress import log
 
 if TYPE_CHECKING:
     from rewardrouter.simulation.evaluation import Evaluation
+
+
+_DOMAINS_SHOWN = 3
+"""Columns of domains in the printed table; ``--json`` has all."""
 
 
 @click.command("evaluate")
@@ -121,14 +125,19 @@ def _costs(file: Path, arms: Sequence[str]) -> dict[str, float]:
 
 def as_text(found: Evaluation) -> str:
     """Return the table that ``evaluate`` prints."""
-    domains = list(found.domains)
+    # the largest in columns of their own, the others in one: a terminal is 120 to 130 characters wide
+    ranked = sorted(found.domains, key=lambda name: -found.domains[name])
+    shown = list(found.domains) if len(ranked) <= _DOMAINS_SHOWN else ranked[: _DOMAINS_SHOWN - 1]
+    rest = [name for name in ranked if name not in shown]
+    titles = [name if len(name) <= 12 else f"{name[:11]}…" for name in shown]
+    titles += [f"{len(rest)} others"] if rest else []
     width = max(len(name) for name in found.strategies)
     header = f"{'strategy':<{width}}  accuracy  95 % interval   vs router          coverage  calls"
     costly = any(result.cost_per_pair is not None for result in found.strategies.values())
     lines = [
         f"{found.n_pairs:,} pairs, {found.n_kept:,} of which some reward model gets right",
         "",
-        header + ("      cost" if costly else "") + "".join(f"  {domain[:12]:>12}" for domain in domains),
+        header + ("      cost" if costly else "") + "".join(f"  {title:>12}" for title in titles),
     ]
     for name, result in found.strategies.items():
         low, high = result.accuracy_interval
@@ -140,7 +149,8 @@ def as_text(found: Evaluation) -> str:
             f"{name:<{width}}  {result.accuracy:>8.3f}  {low:.3f} to {high:.3f}  {versus:<20}"
             f" {result.coverage:>6.1%}  {result.calls_per_pair:>5.2f}"
             + ("" if result.cost_per_pair is None else f"  {result.cost_per_pair:>8.4g}")
-            + "".join(f"  {result.by_domain.get(domain, float('nan')):>12.3f}" for domain in domains)
+            + "".join(f"  {result.by_domain.get(domain, float('nan')):>12.3f}" for domain in shown)
+            + (f"  {_over(result.by_domain, found.domains, rest):>12.3f}" if rest else "")
         )
     if found.calibration is not None:
         errors = [
@@ -149,3 +159,8 @@ def as_text(found: Evaluation) -> str:
         told = ", ".join(f"{rm} {error:.3f}" for rm, error in errors)
         lines += ["", f"Calibration error of P(right | margin, pair): {told}"]
     return "\n".join(lines)
+
+
+def _over(by_domain: Mapping[str, float], sizes: Mapping[str, int], names: Sequence[str]) -> float:
+    """Return the accuracy over the pairs of some domains."""
+    return sum(by_domain.get(name, 0.0) * sizes[name] for name in names) / sum(sizes[name] for name in names)

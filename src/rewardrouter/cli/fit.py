@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rewardrouter.cli.options import config_option, names_of, no_cache_option
-from rewardrouter.cli.output import make_folder
+from rewardrouter.cli.output import keep_inputs, make_folder
 from rewardrouter.cli.overrides import check_overrides
 from rewardrouter.errors import UserError
 from rewardrouter.progress import log
@@ -57,9 +57,8 @@ def fit(
     --encoder.max_tokens=256. An interrupted training goes on when the same
     command is given again.
     """
-    if out.exists() and not overwrite:
-        raise UserError(f"--out {out}: exists already; give another folder, or --overwrite")
     config = _settings(config_file, overrides, encoder, freeze_encoder, seed)
+    keep_inputs({"--out": out}, {"--verdicts": verdicts})
 
     from rewardrouter.datasets.verdict_tables import load_verdicts
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
@@ -68,6 +67,8 @@ def fit(
     from rewardrouter.router.files import refuse_foreign
 
     refuse_foreign(out)
+    if out.exists() and not overwrite:
+        raise UserError(f"--out {out}: exists already; give another folder, or --overwrite")
     make_folder("--out", out.parent)
     loaded = load_verdicts(verdicts, names_of(rms))
     report = loaded.report.lines()

@@ -24,7 +24,7 @@ import click
 
 from rewardrouter import __version__
 from rewardrouter.cli.lazy import LazyCommand, LazyGroup
-from rewardrouter.errors import UserError
+from rewardrouter.errors import UserError, did_you_mean
 
 COMMANDS = {
     "demo": LazyCommand(
@@ -102,13 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         The words after ``rewardrouter``; by default those of this process.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(words)
         sys.stdout.flush()  # a reader who left is noticed here rather than after the last line of ours
     except UserError as error:
         return _refuse(str(error))
     except click.ClickException as error:
-        return _refuse(_usage(error))
+        return _refuse(_usage(error, words))
     except (KeyboardInterrupt, click.Abort):
         click.echo("\ninterrupted", err=True)
         return 130
@@ -136,15 +137,28 @@ def _refuse(message: str) -> int:
     return 2
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: click.ClickException, words: Sequence[str]) -> str:
     """Return click's message in our form: one line, what is meant, where the help is."""
     message = error.format_message()
+    if isinstance(error, click.MissingParameter) and (meant := _meant(error, words)):
+        message = meant
     if isinstance(error, click.NoSuchOption):
         hint = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
         message = f"unknown option {error.option_name}.{hint}"
     message = message[:1].lower() + message[1:] + ("" if message.endswith((".", "?")) else ".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} See {context.command_path} --help" if context else message
+
+
+def _meant(error: click.MissingParameter, words: Sequence[str]) -> str | None:
+    """Return what is told of an option that is not missing but mistyped, where settings may follow as ``--a.b=c``."""
+    command = error.ctx.command if error.ctx else None
+    known = {name for param in (command.params if command else ()) for name in param.opts}
+    for word in words:
+        name = word.partition("=")[0]
+        if name.startswith("--") and "." not in name and name not in known and name != "--":
+            return f"unknown option {name}.{did_you_mean(name, known)}"
+    return None
 
 
 def _reader_left() -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rewardrouter.datasets.cells import as_text
 from rewardrouter.datasets.pairs import LoadedPairs
 from rewardrouter.errors import DataError
 from rewardrouter.files import write_atomically
@@ -24,7 +25,8 @@ def pairs_table(loaded: LoadedPairs) -> pa.Table:
     """Return pairs in our form, and whatever else the source says of them, a column each.
 
     Columns ``id, prompt, response_a, response_b``, ``label`` where some pair has one, then the metadata. Each of
-    the three texts is all plain or all chat. A column that holds values of several types is left out, and said so.
+    the three texts is all plain or all chat. A column that a table cannot hold as it is (values of several types, huge
+    numbers, broken Unicode) becomes text, each value that is none as JSON, and that is said.
     """
     columns: dict[str, list[Any]] = {
         "id": [pair.id for pair in loaded.pairs],
@@ -36,11 +38,21 @@ def pairs_table(loaded: LoadedPairs) -> pa.Table:
         columns["label"] = list(loaded.labels)
     table = pa.table(columns)
     for name in dict.fromkeys(key for pair in loaded.pairs for key in pair.metadata):
-        try:
-            table = table.append_column(name, pa.array([pair.metadata.get(name) for pair in loaded.pairs]))
-        except pa.ArrowException:
-            log(f"column {name}: holds values of several types; left out")
+        table = table.append_column(
+            as_text(name), _column(name, [pair.metadata.get(name) for pair in loaded.pairs])
+        )
     return table
+
+
+def _column(name: str, values: Sequence[Any]) -> pa.Array:
+    """Return a column as it is where parquet can hold it, else as text."""
+    try:
+        column = pa.array(values)
+        pq.write_table(pa.table({"column": column}), pa.BufferOutputStream())
+    except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError):
+        log(f"column {as_text(name)}: holds what a table cannot; kept as text")
+        return pa.array([None if value is None else as_text(value) for value in values], pa.string())
+    return column
 
 
 def one_form(texts: Sequence[Text], role: str) -> list[Any]:
@@ -66,7 +78,7 @@ def write_table(path: Path, table: pa.Table) -> None:
         with file.open("w", encoding="utf-8") as lines:
             for row in table.to_pylist():
                 found = {name: value for name, value in row.items() if value is not None}
-                lines.write(json.dumps(found, ensure_ascii=False) + "\n")
+                lines.write(json.dumps(found, ensure_ascii=False, default=as_text) + "\n")
 
     try:
         write_atomically(path, write)

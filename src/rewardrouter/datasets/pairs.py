@@ -17,10 +17,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
+import reprlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from rewardrouter.datasets.cells import EXPECTED, Choices, choices_of, key_text
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.rows import read_rows
 from rewardrouter.datasets.texts import (
@@ -30,8 +33,8 @@ from rewardrouter.datasets.texts import (
     is_conversation,
     is_unicode,
     read_text,
-    shared_prefix,
 )
+from rewardrouter.datasets.transcripts import part, without_prompt
 from rewardrouter.errors import DataError, did_you_mean
 from rewardrouter.pairs import Label, PreferencePair, Text, as_messages, digest
 
@@ -43,6 +46,9 @@ VERDICT_COLUMN = re.compile(r"(score_a|score_b|verdict)__(.+)")
 
 _OURS = ("prompt", "response_a", "response_b")
 _PREFERENCE = ("chosen", "rejected")
+_KEYS = {"group", "domain"}
+_FEW = 4
+"""From how many labels on it is remarkable that all are the same."""
 _NEVER_METADATA = {"id", "label", *_OURS, *_PREFERENCE}
 
 
@@ -111,20 +117,28 @@ def pairs_of_rows(rows: Sequence[dict[str, Any]], source: str) -> LoadedPairs:
     columns = columns_of(rows)
     form = _form(columns, source)
     report = RowReport(rows_read=len(rows))
+    choices = choices_of(row.get("label") for row in rows) if form == "ours" else Choices({})
+    report.notes += choices.note("label")
     pairs: list[PreferencePair] = []
     labels: list[Label | None] = []
     used: list[int] = []
     seen: set[str] = set()
     for index, row in enumerate(rows):
         try:
-            content = _read_ours(row) if form == "ours" else _read_preference(row, "prompt" in columns)
+            content = (
+                _read_ours(row, choices) if form == "ours" else _read_preference(row, "prompt" in columns)
+            )
             pair = _pair(row, content)
             if pair.id in seen:
                 raise BadRow("duplicate_id")
         except BadRow as problem:
+            if problem.kind == "bad_label" and problem.kind not in report.problems:
+                report.notes.append(f"label: found {reprlib.repr(row['label'])}, expected {EXPECTED}")
             report.add(problem.kind, given_id(row) or f"row {index + 1}")
             continue
         seen.add(pair.id)
+        if form == "ours" and content.label is None and row.get("label") not in (None, ""):
+            report.add("tie_label", pair.id)
         if any(has_extra_keys(row.get(column)) for column in (*_OURS, *_PREFERENCE)):
             report.add("extra_message_keys", pair.id)
         if is_blank(pair.response_a) or is_blank(pair.response_b):
@@ -133,6 +147,12 @@ def pairs_of_rows(rows: Sequence[dict[str, Any]], source: str) -> LoadedPairs:
         labels.append(content.label)
         used.append(index)
     report.rows_used = len(pairs)
+    given = Counter(filter(None, labels))
+    if form == "ours" and len(given) == 1 and given.total() >= _FEW:
+        (side,) = given
+        report.notes.append(
+            f"label: all {given.total():,} labels are {side}; is the column what it should be?"
+        )
     if not pairs:
         raise DataError(f"{source}: none of its {len(rows):,} rows can be used: {'; '.join(report.lines())}")
     return LoadedPairs(tuple(pairs), tuple(labels), report, form, tuple(used))
@@ -145,7 +165,7 @@ def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def given_id(row: dict[str, Any]) -> str | None:
     """Return the id that the row itself gives, as a string; ``None`` where it gives none."""
-    return None if row.get("id") in (None, "") else str(row["id"])
+    return key_text(row.get("id"))
 
 
 def _form(columns: Sequence[str], source: str) -> Form:
@@ -183,37 +203,42 @@ def _pair(row: dict[str, Any], content: _Content) -> PreferencePair:
         for column, value in row.items()
         if value is not None and column not in _NEVER_METADATA and not VERDICT_COLUMN.fullmatch(column)
     }
+    for key in _KEYS & metadata.keys():
+        if (text := key_text(metadata.pop(key))) is not None:
+            metadata[key] = text
     return PreferencePair(name, *texts, metadata)
 
 
-def _read_ours(row: dict[str, Any]) -> _Content:
+def _read_ours(row: dict[str, Any], choices: Choices) -> _Content:
     prompt = read_text(row.get("prompt"))
     response_a, response_b = (read_text(row.get(column), may_be_blank=True) for column in _OURS[1:])
     _require_different(response_a, response_b)
-    return _Content(prompt, response_a, response_b, _read_label(row.get("label")))
+    parted = without_prompt(prompt, response_a, response_b)
+    _require_different(parted.one, parted.other)
+    return _Content(parted.prompt, parted.one, parted.other, _read_label(row.get("label"), choices))
 
 
 def _read_preference(row: dict[str, Any], has_prompt_column: bool) -> _Content:
     chosen, rejected = (read_text(row.get(column), may_be_blank=True) for column in _PREFERENCE)
     _require_different(chosen, rejected)
     if has_prompt_column and not _prompt_is_inside(row):
-        prompt = read_text(row.get("prompt"))
+        parted = without_prompt(read_text(row.get("prompt")), chosen, rejected)
     else:
-        prompt, chosen, rejected = _split(chosen, rejected)
+        parted = part(chosen, rejected)
+    prompt, chosen, rejected = parted.prompt, parted.one, parted.other
+    _require_different(chosen, rejected)
     if digest(prompt, chosen) < digest(prompt, rejected):
         return _Content(prompt, chosen, rejected, "A")
     return _Content(prompt, rejected, chosen, "B")
 
 
-def _read_label(value: Any) -> Label | None:
-    if value is None:
+def _read_label(value: Any, choices: Choices) -> Label | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    match value.strip() if isinstance(value, str) else value:
-        case "A":
-            return "A"
-        case "B":
-            return "B"
-    raise BadRow("bad_label")
+    found = choices.read(value)
+    if found is None:
+        raise BadRow("bad_label")
+    return None if found == "tie" else found
 
 
 def _require_different(one: Text, other: Text) -> None:
@@ -225,15 +250,3 @@ def _require_different(one: Text, other: Text) -> None:
 def _prompt_is_inside(row: dict[str, Any]) -> bool:
     """Tell whether both responses are whole conversations; a prompt in text then repeats them (as in TRL)."""
     return not isinstance(row.get("prompt"), list) and all(is_conversation(row[name]) for name in _PREFERENCE)
-
-
-def _split(chosen: Text, rejected: Text) -> tuple[Text, Text, Text]:
-    """Return the prompt that two whole conversations share, and what each adds to it."""
-    if isinstance(chosen, str) != isinstance(rejected, str):
-        raise BadRow("malformed_messages")
-    if not (chosen and rejected):
-        raise BadRow("missing_text")
-    length = shared_prefix(chosen, rejected)
-    if is_blank(chosen[:length]):
-        raise BadRow("missing_text")
-    return chosen[:length], chosen[length:], rejected[length:]

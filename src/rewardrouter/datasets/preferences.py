@@ -204,9 +204,11 @@ class PreferenceWriter:
         begun = any(file.exists() and file.stat().st_size > 0 for file in files)
         advice = f"give another file, or delete {self.path} and {self.path.name}.* to begin anew"
         if begun and not sidecar.exists():
-            raise DataError(f"{self.path}: exists without {sidecar.name}, so it cannot be resumed; {advice}")
+            raise DataError(
+                f"{self.path}: exists, and annotate did not begin it (no {sidecar.name}); give another file"
+            )
         if self._to_parquet and self.path.exists() and not self._labelled_path.exists():
-            raise DataError(f"{self.path}: exists without {self._labelled_path.name}; {advice}")
+            raise DataError(f"{self.path}: exists without {self._labelled_path.name}; give another file")
         if begun and (changed := differences(read_manifest(sidecar), self._manifest)):
             raise DataError(f"{self.path}: was begun otherwise: {changed}; {advice}")
         write_manifest(sidecar, self._manifest)

@@ -9,11 +9,13 @@ needs them.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from rewardrouter.datasets.pairs import LoadedPairs, given_id, pairs_of_rows
+from rewardrouter.datasets.cells import EXPECTED
+from rewardrouter.datasets.pairs import VERDICT_COLUMN, LoadedPairs, columns_of, given_id, pairs_of_rows
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.rows import read_rows
 from rewardrouter.datasets.verdict_cells import Recording
@@ -22,6 +24,9 @@ from rewardrouter.datasets.verdict_folder import PAIRS, folder_answers, is_verdi
 from rewardrouter.errors import DataError, did_you_mean
 from rewardrouter.pairs import Label, PreferencePair
 from rewardrouter.verdicts import Verdict
+
+_UNREADABLE = {"score_not_a_number", "unparsable_verdict"}
+_LABEL_LIKE = re.compile("label|prefer|winner|better|choice|chosen|human", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +82,9 @@ def load_recordings(
         )
     known = {pair.id for pair in loaded.pairs} | {given_id(row) or "" for row in rows}
     if labelled:
-        loaded = _labelled(loaded, where)
+        loaded = _labelled(
+            loaded, where, [name for name in columns_of(rows) if not VERDICT_COLUMN.fullmatch(name)]
+        )
     if from_folder:
         answers = folder_answers(path, [pair.id for pair in loaded.pairs], known, loaded.report)
     else:
@@ -91,10 +98,19 @@ def load_recordings(
     return Recordings(loaded.pairs, loaded.labels, pool, tuple(by_pair), loaded.report)
 
 
-def _labelled(loaded: LoadedPairs, where: str) -> LoadedPairs:
+def _labelled(loaded: LoadedPairs, where: str, columns: Sequence[str]) -> LoadedPairs:
     with_label = loaded.labelled()
+    if not with_label.pairs and "label" not in columns:
+        near = [name for name in columns if _LABEL_LIKE.search(name)] or columns
+        hint = did_you_mean("label", near) or (f" Is it {near[0]}?" if near is not columns else "")
+        raise DataError(
+            f"{where}: no column label, which says whether A or B is better; found {', '.join(columns)}.{hint}"
+        )
     if not with_label.pairs:
-        raise DataError(f"{where}: none of its {len(loaded.pairs):,} usable pairs has a human label, A or B")
+        raise DataError(
+            f"{where}: none of its {len(loaded.pairs):,} usable pairs has a label: the column label holds none;"
+            f" expected {EXPECTED}"
+        )
     return with_label
 
 
@@ -107,6 +123,12 @@ def _pool(
         for name in answers:
             if name not in answered:
                 report.add("rm_without_verdicts", f"{name} ({_commonest_failure(answers[name])})")
+        for name in answers:
+            if name not in answered and (kinds := {r.problem for r in answers[name]} & _UNREADABLE):
+                raise DataError(
+                    f"{source}: no verdict of {name} can be read: {_commonest_failure(answers[name], kinds)};"
+                    " mend its columns, or remove them"
+                )
         if not answered:
             raise DataError(f"{source}: no usable verdict of any reward model ({', '.join(answers)})")
         return tuple(answered)
@@ -128,7 +150,10 @@ def _pool(
     return tuple(rms)
 
 
-def _commonest_failure(recordings: Sequence[Recording]) -> str:
-    """Return the reason, of the first pair that it befell, of the kind of failure that is the most frequent."""
-    ((kind, _),) = Counter(recording.problem for recording in recordings).most_common(1)
+def _commonest_failure(recordings: Sequence[Recording], kinds: Collection[str | None] = ()) -> str:
+    """Return the reason, of the first pair that it befell, of the kind of failure (of ``kinds``) most frequent."""
+    counted = Counter(
+        recording.problem for recording in recordings if not kinds or recording.problem in kinds
+    )
+    ((kind, _),) = counted.most_common(1)
     return next(str(recording.verdict.error) for recording in recordings if recording.problem == kind)

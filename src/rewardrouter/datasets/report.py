@@ -32,6 +32,7 @@ _WORDINGS = {
     "holds_other_media": _Wording("message with a part that is not text", "row", "dropped"),
     "broken_unicode": _Wording("text with half a surrogate pair, which is not Unicode", "row", "dropped"),
     "bad_label": _Wording("label other than A or B", "row", "dropped"),
+    "tie_label": _Wording("label that is a tie", "row", "kept without a label"),
     "missing_label": _Wording("no label", "row", "dropped"),
     "duplicate_id": _Wording("id used before", "row", "dropped, the first with that id kept"),
     "identical_responses": _Wording("two identical responses", "row", "dropped"),
@@ -78,19 +79,22 @@ class RowReport:
         A row without an id is named ``row N``, counted from 1.
     rows_read, rows_used
         Rows in the source, and how many of them became pairs.
+    notes
+        Lines about the source as a whole.
     """
 
     problems: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     rows_read: int = 0
     rows_used: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, kind: str, row_id: str) -> None:
         """Record one problem of ``kind`` on ``row_id``."""
         self.problems.setdefault(kind, []).append(row_id)
 
     def lines(self) -> list[str]:
-        """Return one readable line per kind: the problem, how many, what was done, the first ids."""
-        return [_line(kind, ids) for kind, ids in self.problems.items()]
+        """Return the notes, then one readable line per kind: the problem, how many, what was done, the first ids."""
+        return [*self.notes, *(_line(kind, ids) for kind, ids in self.problems.items())]
 
     def as_json(self) -> dict[str, Any]:
         """Return everything as JSON values, with all ids."""

@@ -13,6 +13,7 @@ import json
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -101,7 +102,7 @@ def _file_rows(path: Path) -> list[dict[str, Any]]:
         raise DataError(
             f"{path}: not a readable parquet file: {first_line(error)}; write it again"
         ) from error
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {first_line(error)}") from error
 
 
@@ -125,6 +126,9 @@ def _no_such_path(path: Path) -> str:
 
 
 def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    twice = [name for name, n in Counter(pq.read_schema(path).names).items() if n > 1]
+    if twice:
+        raise DataError(f"{path}: has the column {twice[0]} twice; rename one")
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return rows
 
@@ -139,6 +143,8 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {number}: broken JSON: {error.msg} (column {error.colno})") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; thousands of brackets
+        raise DataError(f"{path}, line {number}: cannot be read: {first_line(error)}") from error
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: expected one JSON object per line, found {_shown(row)}")
     return row

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import reprlib
-from decimal import Decimal
 from typing import Any
 
-from rewardrouter.verdicts import Verdict, Winner
+from rewardrouter.datasets.cells import EXPECTED, Choices, read_number
+from rewardrouter.verdicts import Verdict
 
-_NUMBERS = (int, float, Decimal)  # the last as parquet may hold them
+_IN_WORDS = Choices({})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ def read_recording(
     *,
     names_winners: bool = True,
     scores_from: tuple[str, str] = ("score_a", "score_b"),
+    choices: Choices = _IN_WORDS,
 ) -> Recording:
     """Return what one record says.
 
@@ -44,9 +45,9 @@ def read_recording(
     rm
         The RM's name.
     winner
-        ``A``, ``B`` or ``tie`` (in any case), or ``None``.
+        ``A``, ``B`` or ``tie``, or ``None``.
     score_a, score_b
-        Scores in the RM's own unit, or ``None``.
+        Scores in the RM's own unit, as numbers or their text, or ``None``.
     error
         Why the call failed, or ``None``.
     seconds
@@ -56,6 +57,8 @@ def read_recording(
         with one they are a ``missing_verdict``.
     scores_from
         The columns of the two scores, for the reason of a failure.
+    choices
+        How the winner's column names responses.
     """
     a, b, took = _number(score_a), _number(score_b), _number(seconds)
     if error:
@@ -66,14 +69,18 @@ def read_recording(
         if names_winners and score_a is None and score_b is None:
             return Recording(Verdict.failed(rm, "no verdict recorded", took), "missing_verdict")
         for column, score in zip(scores_from, (score_a, score_b), strict=True):
-            if score is not None and not isinstance(score, _NUMBERS):
+            if score is not None and read_number(score) is None:
                 reason = f"{column} is not a number: {reprlib.repr(score)}"
                 return Recording(Verdict.failed(rm, reason, took), "score_not_a_number")
-        return Recording(Verdict.failed(rm, f"scores unusable: {score_a}, {score_b}", took), "nan_score")
-    named = _winner(winner)
+        return Recording(
+            Verdict.failed(rm, f"scores unusable: {reprlib.repr(score_a)}, {reprlib.repr(score_b)}", took),
+            "nan_score",
+        )
+    named = choices.read(winner)
     if named is None:
         return Recording(
-            Verdict.failed(rm, f"verdict is not A, B or tie: {winner!r}", took), "unparsable_verdict"
+            Verdict.failed(rm, f"verdict is {reprlib.repr(winner)}, not {EXPECTED}", took),
+            "unparsable_verdict",
         )
     if a is None or b is None:
         return Recording(Verdict(rm, named, seconds=took))
@@ -81,15 +88,7 @@ def read_recording(
     return Recording(Verdict(rm, named, a, b, None, took), "score_verdict_conflict" if conflict else None)
 
 
-def _winner(value: Any) -> Winner | None:
-    word = value.strip() if isinstance(value, str) else value
-    if word == "A":
-        return "A"
-    if word == "B":
-        return "B"
-    return "tie" if isinstance(word, str) and word.lower() == "tie" else None
-
-
 def _number(value: Any) -> float | None:
     """Return a finite number as float, anything else as ``None``."""
-    return float(value) if isinstance(value, _NUMBERS) and math.isfinite(value) else None
+    number = read_number(value)
+    return number if number is not None and math.isfinite(number) else None

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rewardrouter.datasets.cells import Choices, choices_of
 from rewardrouter.datasets.pairs import VERDICT_COLUMN, columns_of
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.verdict_cells import Recording, read_recording
@@ -28,17 +29,19 @@ def column_answers(
 ) -> dict[str, list[Recording]]:
     """Return, for each RM in file order, its recording on each row of ``used`` (indices into ``rows``).
 
-    ``report`` receives ``almost_verdict_column``.
+    ``report`` receives ``almost_verdict_column``, and how numbers that name a winner were read.
 
     Raises
     ------
     DataError
         If no column is an RM's, or an RM has only one of its two score columns.
     """
-    return {
-        name: [_recording(name, held, rows[index]) for index in used]
-        for name, held in _held(columns_of(rows), source, report).items()
-    }
+    answers: dict[str, list[Recording]] = {}
+    for name, held in _held(columns_of(rows), source, report).items():
+        choices = choices_of(row.get(f"verdict__{name}") for row in rows)
+        report.notes += choices.note(f"verdict__{name}")
+        answers[name] = [_recording(name, held, rows[index], choices) for index in used]
+    return answers
 
 
 def _held(columns: Sequence[str], source: str, report: RowReport) -> dict[str, set[str]]:
@@ -66,7 +69,7 @@ def _held(columns: Sequence[str], source: str, report: RowReport) -> dict[str, s
     return held
 
 
-def _recording(name: str, held: set[str], row: dict[str, Any]) -> Recording:
+def _recording(name: str, held: set[str], row: dict[str, Any], choices: Choices) -> Recording:
     return read_recording(
         name,
         row.get(f"verdict__{name}"),
@@ -74,4 +77,5 @@ def _recording(name: str, held: set[str], row: dict[str, Any]) -> Recording:
         row.get(f"score_b__{name}"),
         scores_from=(f"score_a__{name}", f"score_b__{name}"),
         names_winners="verdict" in held,
+        choices=choices,
     )

@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from rewardrouter.datasets.cells import key_text
 from rewardrouter.datasets.report import RowReport
 from rewardrouter.datasets.rows import read_rows
 from rewardrouter.datasets.verdict_cells import Recording, read_recording
@@ -112,7 +113,7 @@ def read_calls(files: Iterable[Path]) -> Iterator[Call]:
             if row.get("repeats") and recording.verdict.winner is None:
                 verdict = dataclasses.replace(recording.verdict, repeats=True)
                 recording = dataclasses.replace(recording, verdict=verdict)
-            yield Call((str(row["pair_id"]), rm), recording)
+            yield Call((key_text(row["pair_id"]) or "", rm), recording)
 
 
 def _order(file: Path) -> list[tuple[int, str]]:

@@ -106,7 +106,7 @@ def refuse_foreign(folder: Path) -> None:
     """
     router = all((folder / name).is_file() for name in ("config.json", "arms.json"))
     if folder.exists() and not router and (folder.is_file() or any(folder.iterdir())):
-        raise CheckpointError(f"{folder}: exists and is not a router; give another folder, or remove it")
+        raise CheckpointError(f"{folder}: exists and is not a router; give another folder")
 
 
 def load_router(folder: Path, device: str) -> BayesianRouter:
@@ -119,7 +119,12 @@ def load_router(folder: Path, device: str) -> BayesianRouter:
     """
     if not (folder / "config.json").is_file():
         raise CheckpointError(
-            f"{folder}: not a router: it has no config.json. `rewardrouter fit --out {folder}` makes one"
+            f"{folder}: not a router: it has no config.json"
+            + (
+                "; give the folder that `fit` made"
+                if folder.exists()
+                else f". `rewardrouter fit --out {folder}` makes one"
+            )
         )
     saved = _read_json(folder / "config.json")
     try:
