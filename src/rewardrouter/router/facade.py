@@ -108,6 +108,7 @@ class BayesianRouter:
         show_progress: bool = False,
     ) -> None:
         self.encoder = encoder
+        encoder.freeze()
         self.model = model.eval()
         self.arm_records = tuple(arm_records)
         self.config = config
