@@ -103,8 +103,19 @@ class Validation:
         row = self.rows.setdefault(name, Row(*np.full((2, len(self.table)), np.nan)))
         row.right[rows], row.calls[rows] = right, calls
 
+    @property
+    def unkept(self) -> list[str]:
+        """Cascades whose budget no threshold keeps in some part: RMs that tie often cost more calls anyway."""
+        names = [
+            f"{name}@{budget:g}" for name in VARIANTS for budget in BUDGETS if budget <= len(self.table.rms)
+        ]
+        return [name for name in names if name not in self.rows or np.isnan(self.rows[name].right).any()]
+
     def figures(self) -> dict[str, object]:
-        """Return accuracy, calls, ECE, and differences to the cascade: at the same budget, of other rows at 1.35."""
+        """Return accuracy, calls, ECE, and differences to the cascade.
+
+        At the same budget, of other rows at 1.35; to the router where no threshold keeps that budget.
+        """
         kept = self.table.kept
         bootstrap = GroupBootstrap(self.table.groups[kept], self.seed, RESAMPLES)
         found: dict[str, dict[str, object]] = {}
@@ -112,13 +123,15 @@ class Validation:
             if np.isnan(row.right).any():
                 continue
             right = row.right[kept]
-            budget = name.partition("@")[2] or "1.35"
-            reference = self.rows[f"cascade@{budget}"].right[kept]
+            against = f"cascade@{name.partition('@')[2] or '1.35'}"
+            if against in self.unkept or against not in self.rows:
+                against = "router"
+            reference = self.rows[against].right[kept]
             found[name] = {
                 "accuracy": float(right.mean()),
                 "interval": bootstrap.interval(right),
                 "calls": float(row.calls.mean()),
-                "against": f"cascade@{budget}",
+                "against": against,
                 "cascade_minus_this": float((reference - right).mean()),
                 "paired": bootstrap.interval(reference - right),
             }
@@ -133,6 +146,7 @@ class Validation:
             "n_kept": int(kept.sum()),
             "rms": list(self.table.rms),
             "strategies": found,
+            "budgets_not_kept": self.unkept,
             "ece": errors | {"all": calibration_error(self.predicted[seen], behaviour[seen])},
         }
 
@@ -157,6 +171,8 @@ def main() -> None:
             f"{name:<36} {row['accuracy']:.4f} @ {row['calls']:.2f}  [{low:.3f}, {high:.3f}]"
             f"   {row['against']} - this {row['cascade_minus_this']:+.4f}  [{below:+.4f}, {above:+.4f}]"
         )
+    if unkept := figures["budgets_not_kept"]:
+        print("Budgets that no threshold keeps in every part: " + ", ".join(unkept))
     print("ECE of P(right): " + ", ".join(f"{rm} {error:.3f}" for rm, error in figures["ece"].items()))
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
+
+from rewardrouter.errors import DataError
 
 Label: TypeAlias = Literal["A", "B"]
 """Which response is better: ``"A"`` or ``"B"``."""
@@ -80,6 +82,22 @@ def digest(*texts: Text) -> str:
     """Return a 16-digit content hash of the texts, the same on every machine."""
     payload = json.dumps([as_json(text) for text in texts], ensure_ascii=False)
     return hashlib.sha256(payload.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def check_pairs(pairs: Sequence[PreferencePair]) -> None:
+    """Check that everything in ``pairs`` is a pair: rows of a file are not.
+
+    Raises
+    ------
+    DataError
+        If one is something else.
+    """
+    for place, pair in enumerate(pairs):
+        if not isinstance(pair, PreferencePair):
+            raise DataError(
+                f"pairs[{place}]: expected a PreferencePair, got {type(pair).__name__}; make it with"
+                " PreferencePair(id=, prompt=, response_a=, response_b=), or read a file with load_pairs"
+            )
 
 
 def opposite(label: Label) -> Label:

@@ -1,4 +1,4 @@
-"""Work shared out to processes that are begun afresh, and die with the one that began them.
+"""Work shared out to processes that are begun afresh, and die with the one that began them; and to threads.
 
 A process whose parent was killed would go on writing to files that a resumed run writes to.
 """
@@ -6,11 +6,12 @@ A process whose parent was killed would go on writing to files that a resumed ru
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 
 def run_jobs(jobs: Sequence[Callable[[], None]], processes: int, advance: Callable[[int], None]) -> None:
@@ -50,3 +51,21 @@ def _wait_for_parent() -> None:
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch, BLAS and OpenMP compute in one thread: small matrices gain nothing from more.
+
+    On a busy machine they lose much, as every operation waits for its slowest thread.
+    """
+    import threadpoolctl
+    import torch
+
+    before = torch.get_num_threads()
+    with threadpoolctl.threadpool_limits(1):
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

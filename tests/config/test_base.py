@@ -70,6 +70,17 @@ def test_unknown_key_without_a_near_one_names_the_known() -> None:
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
+        ({"prior_variance": 1}, "prior_variance: unknown key. Did you mean online.prior_variance? (s.yaml)"),
+        ({"online": {"loss": 1}}, "online.loss: unknown key. Did you mean loss? (s.yaml)"),
+    ],
+)
+def test_a_key_of_another_section_is_suggested_with_its_path(data: object, expected: str) -> None:
+    assert error(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
         ({"online": {"noise_variance": "high"}}, "online.noise_variance: found 'high', expected a number"),
         ({"online": {"noise_variance": [1]}}, "online.noise_variance: found [1], expected a number"),
         (

@@ -10,7 +10,6 @@ import torch
 from small_tables import BLOCKS, random_vectors, routable, swapped_table, table_of
 
 from rewardrouter.config.offline import FeatureConfig, FusionConfig, HeadConfig, OfflineConfig, SolverConfig
-from rewardrouter.errors import DataError
 from rewardrouter.offline.linear import LinearFit, fit_linear
 from rewardrouter.offline.validation import routed_correctly
 from rewardrouter.offline.vectors import PairVectors
@@ -177,8 +176,12 @@ def test_missing_verdicts_and_rms_without_any_are_borne():
     assert np.isfinite(scores(found, vectors)).all()
 
 
-def test_too_few_problems_are_named():
-    vectors = random_vectors(12, 0)
-    table = table_of(np.eye(12, 3) > 0, groups=[f"problem {n % 3}" for n in range(12)])
-    with pytest.raises(DataError, match="cannot split 3 groups"):
-        fit(vectors, table)
+@pytest.mark.parametrize("problems", [2, 3, 4, 7])
+def test_few_problems_are_held_out_in_as_many_parts(problems):
+    vectors, table = routable(80, 0)
+    pairs = [
+        dataclasses.replace(pair, metadata={"group": f"problem {n % problems}"})
+        for n, pair in enumerate(table.pairs)
+    ]
+    found = fit(vectors, dataclasses.replace(table, pairs=tuple(pairs)))
+    assert found.validation.method.startswith(f"{min(problems, 5)}-fold")

@@ -158,7 +158,7 @@ def test_an_rm_without_any_verdict_has_a_surrogate_without_opinion():
 def test_a_rows_features_do_not_move_with_the_answers_of_its_own_fold():
     vectors, table = routable(80, 0)
     targets = surrogate_targets(table)
-    folds = torch.from_numpy(group_folds(GROUPS, module._FOLDS, 0))
+    folds = torch.from_numpy(group_folds(GROUPS, module.FOLDS, 0))
     own = folds == 2
     changed = targets.clone()
     changed[own] = -targets[own] * 0.5

@@ -34,7 +34,7 @@ def test_closed_forms(a, b, label, beta):
     m = beta * ((a + 1) - (b + 2))
     d = (a + 1) / 3 - (b + 2) / 7
     sigmoid, hinge, ipo = (losses_of(a, b, label, kind, beta) for kind in KINDS)
-    # DESIGN: log(2 cosh(m / 2)) - l m / 2; the policy's margin and the label are all that it knows of a pair.
+    # log(2 cosh(m / 2)) - l m / 2; the policy's margin and the label are all that it knows of a pair.
     assert float(sigmoid.losses) == pytest.approx(np.logaddexp(m / 2, -m / 2) - label * m / 2, abs=1e-8)
     assert float(hinge.losses) == pytest.approx(max(0, 1 - label * m), abs=1e-9)
     assert float(ipo.losses) == pytest.approx((label * d - 1 / (2 * beta)) ** 2, rel=1e-9)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 from small_tables import written_pairs, written_table
 
+from rewardrouter.errors import DataError
 from rewardrouter.offline.cache import EmbeddingCache
 from rewardrouter.offline.vectors import encode_pairs
 from rewardrouter.pairs import Message, PreferencePair
@@ -112,10 +114,33 @@ def test_encoder_features_are_of_length_1_and_symmetric_and_of_the_encoder_alone
 
 def test_a_cache_changes_no_bit(router_of, saved_of, tmp_path):
     router = type(router_of("linear")).from_pretrained(saved_of("linear"), cache=EmbeddingCache(tmp_path))
-    first, again = router.scores(PAIRS), router.scores(PAIRS)
+    first, again = router.scores(PAIRS), router.scores([dataclasses.replace(pair) for pair in PAIRS])
     np.testing.assert_array_equal(first, router_of("linear").scores(PAIRS))
     np.testing.assert_array_equal(first, again)
     assert list(tmp_path.rglob("*.safetensors"))
+
+
+def test_pairs_are_encoded_once_however_much_is_asked_of_them(router_of, monkeypatch):
+    router, encoded = router_of("linear"), []
+    encode = type(router.encoder).encode
+    monkeypatch.setattr(
+        type(router.encoder), "encode", lambda self, *a, **k: encoded.append(1) or encode(self, *a, **k)
+    )
+    fresh = [dataclasses.replace(pair) for pair in PAIRS]
+    contexts, scores = router.contexts(fresh), router.scores(fresh)
+    np.testing.assert_array_equal(router.signals(list(fresh)).scores, scores)
+    assert len(encoded) == 1
+    np.testing.assert_array_equal(router.contexts(fresh[:-1]), contexts[:-1])
+    np.testing.assert_array_equal(router.scores(fresh[::-1]), scores[::-1])
+    assert len(encoded) == 3
+
+
+@pytest.mark.parametrize("wrong", [{"prompt": "p"}, "p", None])
+def test_what_is_no_pair_is_named(router_of, wrong):
+    with pytest.raises(
+        DataError, match=rf"pairs\[1\]: expected a PreferencePair, got {type(wrong).__name__}"
+    ):
+        router_of("linear").rank([PAIRS[0], wrong])
 
 
 def test_progress_is_shown_where_asked_for(router_of, capsys):
@@ -124,7 +149,7 @@ def test_progress_is_shown_where_asked_for(router_of, capsys):
     assert capsys.readouterr().err == ""
     router.show_progress = True
     try:
-        router.scores(PAIRS)
+        router.scores([dataclasses.replace(pair) for pair in PAIRS])
     finally:
         router.show_progress = False
     assert "encode" in capsys.readouterr().err

@@ -168,17 +168,16 @@ def test_too_few_problems_are_refused(kind, config_of):
     pairs = [dataclasses.replace(pair, metadata={"group": "the only one"}) for pair in TABLE.pairs]
     solver = SolverConfig(folds=2)
     config = config_of(kind).model_copy(update={"solver": solver})
-    with pytest.raises(DataError, match="cannot split 1 groups") as caught:
+    with pytest.raises(DataError, match="all pairs are of one group"):
         fit_router(dataclasses.replace(TABLE, pairs=tuple(pairs)), config)
-    # Only the solved heads are cross-validated in folds that the user can set.
-    assert ("--solver.folds" in str(caught.value)) == (kind == "linear")
 
 
-def test_too_few_problems_for_surrogates_are_refused_with_the_way_out(config_of):
-    config = config_of("mlp")
-    pairs = [dataclasses.replace(pair, metadata={"group": str(n % 4)}) for n, pair in enumerate(TABLE.pairs)]
-    table = dataclasses.replace(TABLE, pairs=tuple(pairs))
-    with pytest.raises(DataError, match=r"into 5 parts; .* leave the surrogates out: --features\.surrogates"):
-        fit_router(table, config)
-    features = config.features.model_copy(update={"surrogates": False})
-    fit_router(table, config.model_copy(update={"features": features}))
+@pytest.mark.parametrize("kind", ["linear", "mlp", "full bert"])
+@pytest.mark.parametrize("problems", [2, 3, 4])
+def test_few_problems_are_held_out_in_fewer_parts_and_that_is_said(kind, problems, config_of, capsys):
+    pairs = [
+        dataclasses.replace(pair, metadata={"group": str(n % problems)}) for n, pair in enumerate(TABLE.pairs)
+    ]
+    router = fit_router(dataclasses.replace(TABLE, pairs=tuple(pairs)), config_of(kind))
+    assert len(router.held_out) > 0
+    assert f"Only {problems} groups" in capsys.readouterr().err

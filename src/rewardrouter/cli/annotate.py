@@ -85,6 +85,7 @@ def annotate(
     from rewardrouter.datasets.preferences import PreferenceWriter, preference_row
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.router import BayesianRouter
+    from rewardrouter.router.files import router_fingerprint
     from rewardrouter.simulation.strategies import strategy
 
     cache = EmbeddingCache(None if no_cache else default_folder())
@@ -103,7 +104,7 @@ def annotate(
     manifest = {
         "strategy": strategy_name,
         "seed": seed,
-        "router": _fingerprint(folder / "config.json", folder / "model.safetensors", folder / "arms.json"),
+        "router": router_fingerprint(folder)[:16],
         "rms": list(pool.names),
         "pool": load_config(PoolConfig, pool_file).deciding,
         "verdicts": _fingerprint(*recorded_files(pool_file)),

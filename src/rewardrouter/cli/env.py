@@ -34,6 +34,7 @@ REQUIRED = (
     "filelock",
     "scipy",
     "sortedcontainers",
+    "threadpoolctl",
 )
 OPTIONAL = {
     "datasets": "datasets",

@@ -13,6 +13,7 @@ A *path* is the keys from the root joined by dots, list positions counted from 0
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -131,7 +132,7 @@ def _read(cls: type[pydantic.BaseModel], data: object, details: Mapping[str, Any
     path = ".".join(keys)
     if kind == "extra_forbidden":
         known = sorted({name for model in models for name in _names(model)})
-        hint = did_you_mean(keys[-1], known) or f" Known keys: {', '.join(known)}"
+        hint = did_you_mean(keys[-1], known) or _elsewhere(cls, keys) or f" Known keys: {', '.join(known)}"
         return _Mistake(path, f"unknown key.{hint}")
     if kind == "missing":
         return _Mistake(path, "missing: this key must be given")
@@ -196,6 +197,27 @@ def _follow(
         if not isinstance(key, int):
             models = [found for model in models for found in _models_at(model, key)]
     return keys, holders
+
+
+def _elsewhere(cls: type[pydantic.BaseModel], keys: Sequence[str]) -> str:
+    """Return a hint where a key stands in another section, or is one key with its section's name."""
+    if any(key.isdigit() for key in keys):
+        return ""  # an entry of a list: what others of it may hold is no help
+    paths = list(_paths(cls))
+    near = difflib.get_close_matches("_".join(keys), ["_".join(path) for path in paths], n=1, cutoff=0.85)
+    named = [path for path in paths if path[-1] == keys[-1]]
+    found = next((path for path in paths if ["_".join(path)] == near), None) or next(iter(named), None)
+    return f" Did you mean {'.'.join(found)}?" if found else ""
+
+
+def _paths(cls: type[pydantic.BaseModel], above: tuple[str, ...] = ()) -> Iterable[tuple[str, ...]]:
+    """Yield the path of every key below a model; sections that hold themselves are followed once."""
+    for name, field in cls.model_fields.items():
+        path = (*above, field.alias or name)
+        yield path
+        if len(path) < 6:
+            for model in _models_in(field.annotation):
+                yield from _paths(model, path)
 
 
 def _names(model: type[pydantic.BaseModel]) -> list[str]:

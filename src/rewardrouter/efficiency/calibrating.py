@@ -154,7 +154,10 @@ def _overhead(
     encode, rest = [], []
     for number in range(1, _STEPS + 1):
         with measured("route") as seconds:
-            annotations = annotator.annotate(pairs, StepContext(f"step-{number}", number, embeddings))
+            annotations = annotator.annotate(
+                [dataclasses.replace(pair) for pair in pairs],
+                StepContext(f"step-{number}", number, embeddings),
+            )
             annotator.observe(
                 {
                     one.decision_id: Outcome(

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.errors import CheckpointError
+from rewardrouter.files import sync_folder
 
 _COUNTERS = ("step", "best_step", "best_loss", "stale", "history")
 
@@ -83,6 +84,7 @@ class TrainingCheckpoint:
             shutil.rmtree(old, ignore_errors=True)
             self._folder.replace(old)
         new.replace(self._folder)
+        sync_folder(self._folder.parent)
         shutil.rmtree(old, ignore_errors=True)
 
     def load_into(self, progress: Progress) -> None:

@@ -32,6 +32,7 @@ from rewardrouter.offline.text import TokenText, layout_for
 from rewardrouter.pairs import PreferencePair
 from rewardrouter.pretrained.batches import length_batches
 from rewardrouter.pretrained.loading import quiet_transformers
+from rewardrouter.pretrained.weights import WatchedWeights, weights_digest
 
 Progress = Callable[[int, int], None]
 """Told how many texts are done, and of how many."""
@@ -68,7 +69,9 @@ class PairEncoder:
             config.poolings, checkpoint.kind, checkpoint.n_states
         )
         self._layout = layout_for(checkpoint.tokenizer, checkpoint.kind)
-        self._loaded_weights = _checksums(checkpoint.model)
+        self._weights = WatchedWeights(checkpoint.model)
+        self._loaded = self._weights.digest
+        self._frozen = False
         room = self.max_tokens - self._layout.n_special
         if room < MIN_TOKENS:
             raise ConfigError(
@@ -105,13 +108,19 @@ class PairEncoder:
     @property
     def identity(self) -> str:
         """Names the exact weights and tokenizer: the checkpoint's identity until the weights change."""
-        if _checksums(self.model) == self._loaded_weights:
+        weights = self._weights.digest if self._frozen else weights_digest(self.model)
+        if weights == self._loaded:
             return self.checkpoint.identity
-        digest = hashlib.sha256(self.checkpoint.identity.encode())
-        for name, parameter in self.model.named_parameters():
-            digest.update(name.encode())
-            digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+        digest = hashlib.sha256(f"{self.checkpoint.identity} {weights}".encode())
         return f"trained:{digest.hexdigest()}"
+
+    def freeze(self) -> None:
+        """Let the weights be taken as they are from now on: they are digested again only where PyTorch saw a change.
+
+        A router does this with its encoder. While an encoder trains, weights may also change behind PyTorch's back
+        (averages are copied through ``parameter.data``), so each look at :attr:`identity` then reads them all.
+        """
+        self._frozen = True
 
     def prepare(self, pairs: Sequence[PreferencePair]) -> PreparedPairs:
         """Lay out, tokenise and cut the pairs, and find their distinct texts.
@@ -214,9 +223,3 @@ def resolve_precision(
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     has_bf16 = device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in questions)
     return "bf16" if has_bf16 else "fp32"
-
-
-def _checksums(model: PreTrainedModel) -> tuple[int, ...]:
-    """Return one sum of bits per parameter: exact and independent of order, so equal for equal weights."""
-    bits = (parameter.detach().float().contiguous().view(torch.int32) for parameter in model.parameters())
-    return tuple(torch.stack([part.sum(dtype=torch.int64) for part in bits]).tolist())

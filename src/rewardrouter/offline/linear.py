@@ -61,22 +61,21 @@ def fit_linear(
     config
         Settings; ``config.solver`` holds the candidates.
     advance
-        Called with 1 after each of the ``folds + 1`` fits.
+        Called with 1 after each of the ``folds + 1`` fits: as many as groups, where those are fewer.
 
     Raises
     ------
     DataError
-        If there are fewer groups than folds.
+        If there are fewer than two groups.
     """
     solver, behaviour = config.solver, torch.from_numpy(table.behaviour)
     strengths = sorted(solver.prior_strength, reverse=True)
     candidates = [(strength, trust) for strength in strengths for trust in sorted(solver.trust)]
-    folds = group_folds(
-        table.groups, solver.folds, config.seed, instead="ask for fewer folds: --solver.folds=N"
-    )
+    folds = group_folds(table.groups, solver.folds, config.seed)
+    n_folds = int(folds.max()) + 1
     held_out = {candidate: np.zeros(behaviour.shape) for candidate in candidates}
     parts: list[_Part] = []
-    for fold in range(solver.folds):
+    for fold in range(n_folds):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         model, h = _fit_body(blocks, vectors.select(inside), table.select(inside), config)
         path = solve_path(h, behaviour[inside], strengths)
@@ -100,7 +99,7 @@ def fit_linear(
     signals = _signals(parts, behaviour, config, strength, held_out[strength, trust])
     advance(1)
     tried = tuple({"prior_strength": c[0], "trust": c[1], "accuracy": accuracy[c]} for c in candidates)
-    method = f"{solver.folds}-fold cross-validation by group"
+    method = f"{n_folds}-fold cross-validation by group"
     return LinearFit(
         model,
         validate(

@@ -15,25 +15,23 @@ import numpy.typing as npt
 from rewardrouter.errors import DataError
 
 
-def group_folds(
-    groups: Sequence[str] | npt.NDArray[np.str_], folds: int, seed: int, *, instead: str = ""
-) -> npt.NDArray[np.int64]:
-    """Return each row's fold, ``int64 [P]`` in ``0..folds-1``.
+def group_folds(groups: Sequence[str] | npt.NDArray[np.str_], folds: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return each row's fold, ``int64 [P]`` in ``0..F-1``: F is ``folds``, or the number of groups where that is less.
 
-    Groups are dealt, in random order, each to the fold with the fewest rows so far. ``instead`` is what
-    the user may do where there are too few groups and no more to be had: ``"give --solver.folds=2"``.
+    Groups are dealt, in random order, each to the fold with the fewest rows so far; no fold is empty.
 
     Raises
     ------
     DataError
-        If there are fewer groups than folds.
+        If there are fewer than two groups, and more than one fold is asked for.
     """
     names, row_group, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    if len(names) < folds:
+    if len(names) < min(2, folds):
         raise DataError(
-            f"cannot split {len(names)} groups (problems or prompts) into {folds} parts;"
-            f" give more distinct prompts{', or ' if instead else ''}{instead}"
+            "all pairs are of one group (problem or prompt), so none can be held out;"
+            " give pairs of other prompts, or a group column that tells problems apart"
         )
+    folds = min(folds, len(names))
     fold_of = np.empty(len(names), dtype=np.int64)
     rows = np.zeros(folds, dtype=np.int64)
     for group in np.random.default_rng(seed).permutation(len(names)):
@@ -54,6 +52,5 @@ def holdout(
     DataError
         If there are fewer than two groups.
     """
-    folds = min(round(1 / fraction), len(np.unique(np.asarray(groups))))
-    rows: npt.NDArray[np.bool_] = group_folds(groups, max(2, folds), seed) == 0
+    rows: npt.NDArray[np.bool_] = group_folds(groups, max(2, round(1 / fraction)), seed) == 0
     return rows

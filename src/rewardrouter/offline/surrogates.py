@@ -41,7 +41,7 @@ _CONSTANT = 0.3
 """w0: the weight of what a difference means everywhere, against what it means here."""
 _RIDGE = 2.0
 """Ridge strength, for designs whose rows have mean squared length 1."""
-_FOLDS = 5
+FOLDS = 5
 """Parts of the cross-fitting on the training pairs."""
 
 
@@ -129,11 +129,6 @@ class Surrogates(nn.Module):
             Of the agreement features: their summed variance, where a standardised block has 1.
         seed
             Of the cross-fit's folds.
-
-        Raises
-        ------
-        DataError
-            If there are fewer groups than folds.
         """
         n_differences = sum(block.size for block in blocks if not block.of_prompt)
         kept = (
@@ -144,10 +139,10 @@ class Surrogates(nn.Module):
         surrogates._fit_design(vectors, features)
         design = surrogates._design(vectors.a, vectors.b, features)
         surrogates.weights.copy_(_ridge(design, targets))
-        without = "leave the surrogates out: --features.surrogates=false"
-        folds = torch.from_numpy(group_folds(list(groups), _FOLDS, seed, instead=without))
+        # Of one group nothing can be held out: its agreement stays unknown, and counts nothing.
+        folds = torch.from_numpy(group_folds(list(groups), min(FOLDS, len(set(groups))), seed))
         crossed = torch.zeros(len(vectors), targets.shape[1], dtype=torch.float64)
-        for fold in range(_FOLDS):
+        for fold in range(int(folds.max()) + 1 if folds.any() else 0):
             crossed[folds == fold] = design[folds == fold] @ _ridge(
                 design[folds != fold], targets[folds != fold]
             )

@@ -7,7 +7,6 @@ weights alone. Weights must be safetensors, and code that a checkpoint brings al
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +85,6 @@ def enable_checkpointing(model: PreTrainedModel) -> None:
     enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
     enable({"use_reentrant": False})
     model.train()  # it checkpoints in training mode only; dropout is off
-
-
-def fingerprint(model: torch.nn.Module) -> str:
-    """Return a digest of the weights: one sum of bits per parameter, exact and quick at any size."""
-    digest = hashlib.sha256()
-    for name, parameter in model.named_parameters():
-        bits = parameter.detach().contiguous().view(torch.int16)
-        digest.update(
-            f"{name} {tuple(parameter.shape)} {parameter.dtype} {int(bits.sum(dtype=torch.int64))}".encode()
-        )
-    return digest.hexdigest()[:32]
 
 
 def _load(

@@ -25,7 +25,6 @@ from rewardrouter.pairs import PreferencePair
 from rewardrouter.policies.checkpoint import (
     PolicyCheckpoint,
     enable_checkpointing,
-    fingerprint,
     load_policy_checkpoint,
     resolve_dtypes,
 )
@@ -37,6 +36,7 @@ from rewardrouter.policies.prepared_scoring import PreparedScorer, Rows
 from rewardrouter.policies.scoring import ResponseScorer
 from rewardrouter.policies.tokens import PolicyLayout
 from rewardrouter.pretrained.loading import resolve_device
+from rewardrouter.pretrained.weights import weights_digest
 from rewardrouter.state import State
 
 Floats = npt.NDArray[np.float64]
@@ -77,7 +77,7 @@ class PreferencePolicy:
             tokenizer, config.template, config.max_prompt_tokens, config.max_response_tokens
         )
         self.width = int(self._model.config.get_text_config().hidden_size)
-        self.identity = f"{fingerprint(self._model)} {self._layout.setting}"
+        self.identity = f"{weights_digest(self._model)[:32]} {self._layout.setting}"
         if config.gradient_checkpointing:
             enable_checkpointing(self._model)
         self._adapter = LoraAdapter(self._model, config.lora) if config.tuning == "lora" else None

@@ -22,7 +22,7 @@ from rewardrouter.reward_models.recorded import RecordedRewardModel
 from rewardrouter.reward_models.verdict_cache import VerdictCache, default_folder
 
 
-def load_pool(path: Path, rms: Sequence[str] | None = None) -> RewardModelPool:
+def load_pool(path: Path | str, rms: Sequence[str] | None = None) -> RewardModelPool:
     """Return the pool that a YAML file describes (see :mod:`rewardrouter.config.pool`).
 
     Weights of models that run here are loaded when they are first asked. Under ``engine: ray`` the cluster and its
@@ -47,6 +47,7 @@ def load_pool(path: Path, rms: Sequence[str] | None = None) -> RewardModelPool:
     MissingDependencyError
         If a package that an RM or the engine needs is not installed.
     """
+    path = Path(path).expanduser()
     makers: dict[str, Callable[[], RewardModel]] = {}
     read: dict[Path, Recordings] = {}
     config = load_config(PoolConfig, path)

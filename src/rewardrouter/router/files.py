@@ -18,6 +18,7 @@ Loading refuses a folder whose parts do not fit each other and says which.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -33,6 +34,7 @@ from rewardrouter.config.base import validate
 from rewardrouter.config.encoder import EncoderConfig
 from rewardrouter.config.offline import OfflineConfig
 from rewardrouter.errors import CheckpointError, ConfigError, one_line
+from rewardrouter.files import sync_folder
 from rewardrouter.offline.encoder import PairEncoder
 from rewardrouter.offline.features import PairFeatures
 from rewardrouter.offline.fusion import LinearFusion, MlpFusion
@@ -50,6 +52,25 @@ from rewardrouter.state import load_state, save_state
 
 FORMAT = 6
 """Version of the folder's layout."""
+
+
+ROUTER_FILES = (
+    "config.json",
+    "model.safetensors",
+    "arms.json",
+    "held_out.safetensors",
+    "contexts.safetensors",
+)
+"""What makes a router label as it does; the last two are not in every router."""
+
+
+def router_fingerprint(folder: Path) -> str:
+    """Return the SHA-256 of all that makes the router in ``folder`` label as it does, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name in ROUTER_FILES:
+        content = (folder / name).read_bytes() if (folder / name).exists() else b""
+        digest.update(f"{name} {len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def save_router(router: BayesianRouter, folder: Path) -> None:
@@ -93,6 +114,7 @@ def save_router(router: BayesianRouter, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
         folder.replace(old)
     new.replace(folder)
+    sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,13 +19,18 @@ from rewardrouter.offline.gradient import GradientFit, fit_gradient, steps_of
 from rewardrouter.offline.linear import LinearFit, fit_linear
 from rewardrouter.offline.prepared import CutReport
 from rewardrouter.offline.sources import EncodingSource, FrozenSource
+from rewardrouter.offline.surrogates import FOLDS
 from rewardrouter.offline.vectors import blocks_of, encode_pairs, visible
-from rewardrouter.progress import counted, progress
+from rewardrouter.processes import one_thread
+from rewardrouter.progress import counted, log, progress
 from rewardrouter.router.arms import arms_of
 from rewardrouter.router.facade import BayesianRouter, Training
 from rewardrouter.router.problems import Problems
 from rewardrouter.router.reference import reference_of
 from rewardrouter.verdicts import VerdictTable
+
+_SMALL = 10_000
+"""Pairs up to which the heads are solved in one thread."""
 
 _LOOKED_AT = 500
 """Pairs, about, that are encoded once more after an encoder was trained, to keep what contexts look like."""
@@ -63,6 +69,11 @@ def fit_router(
         If there is nothing to learn from: fewer than two RMs, no disagreement, too few groups.
     """
     _check(table, config)
+    groups = len(set(table.groups))
+    if 1 < groups < FOLDS:
+        log(
+            f"Only {groups} groups (problems or prompts): at most {groups} parts are held out in turn, not {FOLDS}"
+        )
     started = time.monotonic()
     encoder = PairEncoder.from_config(config.encoder)
     blocks = blocks_of(encoder, config.features)
@@ -74,7 +85,8 @@ def fit_router(
         with counted("encode") as told:
             vectors, cuts = encode_pairs(encoder, table.pairs, config.features, cache=cache, progress=told)
         if config.fusion.kind == "linear":
-            with progress("fit", config.solver.folds + 1) as advance:
+            small = one_thread() if len(table) <= _SMALL else contextlib.nullcontext()
+            with small, progress("fit", min(config.solver.folds, groups) + 1) as advance:
                 fit = fit_linear(blocks, vectors, table, config, advance)
         else:
             with progress("train", steps_of(table, config)) as advance:

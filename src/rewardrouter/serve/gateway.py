@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -55,11 +54,12 @@ def load_gateway(config: ServeConfig, *, no_cache: bool = False) -> Iterator[Gat
     from rewardrouter.offline.cache import EmbeddingCache, default_folder
     from rewardrouter.reward_models.loading import load_pool
     from rewardrouter.router import BayesianRouter
+    from rewardrouter.router.files import router_fingerprint
 
     with load_pool(Path(config.pool)) as pool:
         cache = EmbeddingCache(None if no_cache else default_folder())
         router = BayesianRouter.from_pretrained(config.router, cache=cache)
-        yield make_gateway(config, router, pool, fingerprint(Path(config.router)))
+        yield make_gateway(config, router, pool, f"sha256:{router_fingerprint(Path(config.router))}")
 
 
 def make_gateway(
@@ -101,14 +101,6 @@ def make_gateway(
         classify_reader=readers[given.classify_tokenizer or given.tokenizer],
         reward_models={rm: dict(pool.identity(rm)) for rm in pool.names},
     )
-
-
-def fingerprint(folder: Path) -> str:
-    """Return a digest of what makes a router route as it does."""
-    digest = hashlib.sha256()
-    for name in ("config.json", "model.safetensors", "arms.json"):
-        digest.update((folder / name).read_bytes())
-    return f"sha256:{digest.hexdigest()}"
 
 
 def _reader(tokenizer: str | None) -> Reader:

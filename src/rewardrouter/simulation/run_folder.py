@@ -21,18 +21,10 @@ from rewardrouter.config.run import RunConfig, RunContent
 from rewardrouter.errors import ConfigError, UserError
 from rewardrouter.files import write_text_atomically
 from rewardrouter.pairs import PreferencePair
+from rewardrouter.router.files import router_fingerprint
 from rewardrouter.simulation.records import UnitFiles
 from rewardrouter.simulation.stream import digest_of
 from rewardrouter.verdicts import VerdictTable
-
-_ROUTER_FILES = (
-    "config.json",
-    "model.safetensors",
-    "arms.json",
-    "held_out.safetensors",
-    "contexts.safetensors",
-)
-"""Of a router, what a replay reads; the last two are not in every router."""
 
 
 def unit_folder(run: Path, strategy: str, seed: int) -> Path:
@@ -113,12 +105,9 @@ def content_of(
     table: VerdictTable, router: Path, policy_pairs: Sequence[PreferencePair] | None
 ) -> RunContent:
     """Return the digests of a stream, of the router in a folder and of the small policy's texts."""
-    fitted = hashlib.sha256()
-    for file in (router / name for name in _ROUTER_FILES):
-        fitted.update(file.read_bytes() if file.exists() else b"")
     return RunContent(
         verdicts=table_digest(table),
-        router=fitted.hexdigest()[:16],
+        router=router_fingerprint(router)[:16],
         policy_texts=None if policy_pairs is None else digest_of(policy_pairs),
     )
 

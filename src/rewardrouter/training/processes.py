@@ -1,7 +1,7 @@
 """Several processes that train one policy: what each has is gathered, what the first decides is told to all.
 
 Pairs are labelled by the first process alone, on those of all processes together and in an order that does not depend
-on how prompts were spread: so two processes decide as one would (DESIGN.md, rules of the seams).
+on how prompts were spread: so two processes decide as one would.
 """
 
 from __future__ import annotations
