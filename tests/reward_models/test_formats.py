@@ -55,6 +55,14 @@ def test_a_template_writes_the_whole_conversation() -> None:
     assert written(CHAT, prompt, (Message("assistant", "x"),)) == expected
 
 
+@pytest.mark.parametrize("tokenizer", [PLAIN, CHAT, BERT])
+def test_an_answer_that_the_prompt_begins_is_read_with_its_end_as_one_turn(tokenizer) -> None:
+    begun = (Message("user", "q"), Message("assistant", "It is "))
+    whole = ((Message("user", "q"),), (Message("assistant", "It is x"),))
+    assert read(tokenizer, begun, "x").ids.tolist() == read(tokenizer, *whole).ids.tolist()
+    assert written(CHAT, begun, "x").count("<|im_start|>assistant") == 1
+
+
 def test_plain_text_and_one_message_are_the_same() -> None:
     for tokenizer in (PLAIN, CHAT, BERT):
         texts = [("q", "x"), ((Message("user", "q"),), (Message("assistant", "x"),))]

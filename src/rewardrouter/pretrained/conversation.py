@@ -56,6 +56,19 @@ def begun_answer(messages: Sequence[Message]) -> tuple[tuple[Message, ...], str]
     return tuple(messages), ""
 
 
+def continued(
+    prompt: Sequence[Message], response: Sequence[Message]
+) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Return prompt and response, the answer that the prompt begins moved to the response, whose beginning it is.
+
+    So who judges a response reads one turn of the assistant, not two.
+    """
+    before, begun = begun_answer(prompt)
+    if not (before and begun and response and response[0].role == "assistant"):
+        return tuple(prompt), tuple(response)
+    return before, (Message("assistant", begun + response[0].content), *response[1:])
+
+
 def answer_text(messages: Sequence[Message]) -> str:
     """Return a response's text: the assistant's answer, then further turns with their roles."""
     if messages and messages[0].role == "assistant":

@@ -42,7 +42,15 @@ from transformers import PreTrainedTokenizerBase
 from rewardrouter.config.text_form import CONTENT, TextForm
 from rewardrouter.errors import one_line
 from rewardrouter.pairs import Message, Text, as_messages
-from rewardrouter.pretrained.conversation import answer_text, clean, defused, dialogue, plain, render
+from rewardrouter.pretrained.conversation import (
+    answer_text,
+    clean,
+    continued,
+    defused,
+    dialogue,
+    plain,
+    render,
+)
 from rewardrouter.pretrained.marks import broken, control_marks, speaker_marks
 
 DEFAULT_MAX_TOKENS = 2048
@@ -208,10 +216,10 @@ class TextFormat:
         )
 
     def _written(self, prompt: Text, response: Text) -> _Written | Unreadable:
-        messages = self._safe(as_messages(prompt, "user"))
+        messages, turns = continued(as_messages(prompt, "user"), as_messages(response, "assistant"))
+        messages, turns = self._safe(messages), self._safe(turns)
         if self._system is not None and all(message.role != "system" for message in messages):
             messages = (Message("system", self._system), *messages)
-        turns = self._safe(as_messages(response, "assistant"))
         if self._pair:
             return _Written(plain(messages), answer_text(turns))
         if self._form is not None:

@@ -122,7 +122,7 @@ class BayesianRouter:
         self.reference = reference
         self.cache = cache
         self.show_progress = show_progress
-        self._latest: tuple[tuple[PreferencePair, ...], Scored | None] = ((), None)
+        self._latest: tuple[str, tuple[PreferencePair, ...], Scored | None] = ("", (), None)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -151,8 +151,14 @@ class BayesianRouter:
             If something in ``pairs`` is no pair.
         """
         check_pairs(pairs)
-        known, scored = self._latest
-        if scored is not None and len(known) == len(pairs) and all(map(operator.is_, known, pairs)):
+        weights = self.encoder.identity
+        encoded_by, known, scored = self._latest
+        if (
+            scored is not None
+            and encoded_by == weights
+            and len(known) == len(pairs)
+            and all(map(operator.is_, known, pairs))
+        ):
             return scored
         with phase("encode"), counted("encode") if self.show_progress else contextlib.nullcontext() as told:
             vectors, cuts = encode_pairs(
@@ -160,7 +166,7 @@ class BayesianRouter:
             )
         scored = self.score_vectors(vectors, cuts)
         if len(pairs) <= _REMEMBERED:
-            self._latest = (tuple(pairs), scored)
+            self._latest = (weights, tuple(pairs), scored)
         return scored
 
     def score_vectors(self, vectors: PairVectors, cuts: CutReport) -> Scored:

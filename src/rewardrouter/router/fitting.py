@@ -70,9 +70,10 @@ def fit_router(
     """
     _check(table, config)
     groups = len(set(table.groups))
-    if 1 < groups < FOLDS:
+    folds = max(FOLDS, config.solver.folds if config.freeze_encoder else 0)
+    if 1 < groups < folds:
         log(
-            f"Only {groups} groups (problems or prompts): at most {groups} parts are held out in turn, not {FOLDS}"
+            f"Only {groups} groups (problems or prompts): at most {groups} parts are held out in turn, not {folds}"
         )
     started = time.monotonic()
     encoder = PairEncoder.from_config(config.encoder)

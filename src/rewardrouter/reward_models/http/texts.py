@@ -16,7 +16,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from rewardrouter.config.servers import PointwiseServerConfig
 from rewardrouter.errors import CheckpointError, ConfigError, one_line
 from rewardrouter.pairs import Message, Text, as_messages
-from rewardrouter.pretrained.conversation import answer_text, clean, defused, dialogue, plain, turns_of
+from rewardrouter.pretrained.conversation import (
+    answer_text,
+    clean,
+    continued,
+    defused,
+    dialogue,
+    plain,
+    turns_of,
+)
 from rewardrouter.pretrained.loading import quiet_transformers
 from rewardrouter.pretrained.locate import Wanted, digest, download
 from rewardrouter.pretrained.marks import control_marks
@@ -53,7 +61,8 @@ class Messages:
     def write(self, items: Sequence[tuple[Text, Text]]) -> list[Any]:
         """Return a list of role and content for each, or why there is none."""
         conversations = [
-            (*_prompt(prompt, self.system, laid_out=True), *_answer(response)) for prompt, response in items
+            (*_prompt(prompt, self.system, laid_out=True), *_answer(response))
+            for prompt, response in map(_whole, items)
         ]
         return [
             turns_of(messages) if messages else Unreadable("neither prompt nor response has a message")
@@ -90,7 +99,7 @@ class PromptAndAnswer:
 
     def write(self, items: Sequence[tuple[Text, Text]]) -> list[Any]:
         """Return two strings for each."""
-        return [(plain(_prompt(p, self.system)), answer_text(_answer(r))) for p, r in items]
+        return [(plain(_prompt(p, self.system)), answer_text(_answer(r))) for p, r in map(_whole, items)]
 
 
 class Tokenized:
@@ -215,6 +224,11 @@ def _prompt(prompt: Text, system: str | None, *, laid_out: bool = False) -> tupl
     if system is not None and all(message.role != "system" for message in messages):
         return (Message("system", system), *messages)
     return messages
+
+
+def _whole(item: tuple[Text, Text]) -> tuple[Text, Text]:
+    """Return prompt and response with the answer that the prompt begins in the response."""
+    return continued(as_messages(item[0], "user"), as_messages(item[1], "assistant"))
 
 
 def _answer(response: Text) -> tuple[Message, ...]:

@@ -21,7 +21,7 @@ from rewardrouter.errors import ConfigError
 from rewardrouter.http.background import run
 from rewardrouter.http.endpoint import Endpoint, RequestError
 from rewardrouter.pairs import PreferencePair, Text, as_messages, digest
-from rewardrouter.pretrained.conversation import answer_text, clean, plain
+from rewardrouter.pretrained.conversation import answer_text, clean, continued, plain
 from rewardrouter.reward_models.judges.opinion import SAME, Opinion, read_opinion, read_output
 from rewardrouter.reward_models.judges.prompt import JudgePrompt
 from rewardrouter.reward_models.judges.templates import find_template
@@ -149,10 +149,16 @@ class JudgeRewardModel:
 
     def _request(self, question: _Question) -> dict[str, Any]:
         config = self.config
-        answers = (answer_text(clean(as_messages(t, "assistant"))) for t in (question.first, question.second))
+        asked = as_messages(question.prompt, "user")
+        prompts, answers = zip(
+            *(continued(asked, as_messages(t, "assistant")) for t in (question.first, question.second)),
+            strict=True,
+        )
+        shown = prompts[0] if prompts[0] == prompts[1] else asked
+        texts = (answer_text(clean(answer)) for answer in answers)
         body = {
             "model": config.model,
-            "messages": self._prompt.messages(plain(clean(as_messages(question.prompt, "user"))), *answers),
+            "messages": self._prompt.messages(plain(clean(shown)), *texts),
             "temperature": config.temperature,
             "max_tokens": config.max_tokens or self._template.max_tokens,
             **({"logprobs": True, "top_logprobs": _TOP_LOGPROBS} if config.logprobs else {}),
