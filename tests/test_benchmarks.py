@@ -118,11 +118,10 @@ def test_the_real_tables_are_measured_part_by_part_and_absent_ones_are_named(tmp
         assert figures["tables"].keys() == {"held_out"}
         for name, row in figures["tables"]["held_out"].items():
             assert row["accuracy_all"] == figures["macro average"][name]["accuracy_all"], name
-            assert row["accuracy_all"] <= row["accuracy"], name
             low, high = row["difference_interval"]
             assert low <= row["difference"] <= high, name
     rows = found["all"]["tables"]["held_out"]
-    assert rows["router"]["accuracy_all"] > rows["best single"]["accuracy_all"]
+    assert rows["best single"]["accuracy_all"] < rows["router"]["accuracy_all"] < rows["router"]["accuracy"]
     assert rows["own-preference"]["calls_per_pair"] == 0.0
     nothing = ("--data", "quickstart", "--cache", "kept", "--tables", "absent")
     assert run("benchmarks/real_tables.py", *nothing, folder=tmp_path) == ""
