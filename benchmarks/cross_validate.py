@@ -154,8 +154,8 @@ def by_subset(training: VerdictTable, held_out: VerdictTable) -> npt.NDArray[np.
     return routed_correctly(np.array(scores), held_out.behaviour)
 
 
-def by_words(training: VerdictTable, held_out: VerdictTable) -> npt.NDArray[np.float64]:
-    """TF-IDF (1,2-grams of prompt and responses), one logistic regression per RM, argmax."""
+def word_scores(training: VerdictTable, held_out: VerdictTable) -> npt.NDArray[np.float64]:
+    """TF-IDF (1,2-grams of prompt and responses), one logistic regression per RM: P(right), ``[P, N]``."""
 
     def texts(table: VerdictTable) -> list[str]:
         return [" ".join(plain(t) for t in (p.prompt, p.response_a, p.response_b)) for p in table.pairs]
@@ -167,11 +167,11 @@ def by_words(training: VerdictTable, held_out: VerdictTable) -> npt.NDArray[np.f
         delta = training.behaviour[:, n]
         seen = ~np.isnan(delta)
         if len(set(delta[seen])) < 2:
-            scores[:, n] = delta[seen].mean()
+            scores[:, n] = delta[seen].mean() if seen.any() else 0.0
             continue
         model = LogisticRegression(C=1.0, max_iter=1000).fit(x[seen], delta[seen])
         scores[:, n] = model.predict_proba(y)[:, 1]
-    return routed_correctly(scores, held_out.behaviour)
+    return scores
 
 
 def baselines(
@@ -192,7 +192,7 @@ def baselines(
     found = {name: outcome(held_out, annotator) for name, annotator in annotators.items()}
     if any("subset" in pair.metadata for pair in training.pairs):
         found["lookup by subset"] = by_subset(training, held_out)
-    found["tf-idf + logistic"] = by_words(training, held_out)
+    found["tf-idf + logistic"] = routed_correctly(word_scores(training, held_out), held_out.behaviour)
     return found
 
 

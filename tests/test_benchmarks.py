@@ -104,3 +104,24 @@ def test_the_scoring_benchmark_shows_equal_scores_three_ways(tmp_path: Path) -> 
     assert found["distinct"] < found["responses"] == 48
     assert found["same_winners"] == 1.0
     assert found["largest_difference"] < 1e-4 < 0.1 < found["standard_deviation"]
+
+
+def test_the_real_tables_are_measured_part_by_part_and_absent_ones_are_named(tmp_path: Path) -> None:
+    run("examples/quickstart.py", folder=tmp_path)
+    words = ("--data", "quickstart", "--cache", "kept", "--tables", "held_out;absent", "--labels", "60,all")
+    found = json.loads(run("benchmarks/real_tables.py", *words, "--json", "-", folder=tmp_path))
+    parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept" / "parts").iterdir()}
+    assert len(parts) == 10
+    assert json.loads(run("benchmarks/real_tables.py", *words, "--json", "-", folder=tmp_path)) == found
+    assert {path: path.stat().st_mtime_ns for path in parts} == parts
+    for figures in found.values():
+        assert figures["tables"].keys() == {"held_out"}
+        for name, row in figures["tables"]["held_out"].items():
+            assert row["accuracy_all"] == figures["macro average"][name]["accuracy_all"], name
+            low, high = row["difference_interval"]
+            assert low <= row["difference"] <= high, name
+    rows = found["all"]["tables"]["held_out"]
+    assert rows["best single"]["accuracy_all"] < rows["router"]["accuracy_all"] < rows["router"]["accuracy"]
+    assert rows["own-preference"]["calls_per_pair"] == 0.0
+    nothing = ("--data", "quickstart", "--cache", "kept", "--tables", "absent")
+    assert run("benchmarks/real_tables.py", *nothing, folder=tmp_path) == ""
