@@ -77,7 +77,7 @@ def test_nor_with_another_one_behind_a_server(
         template = tokenizer / "chat_template.jinja"
         template.write_text(f"A word first. {template.read_text()}")
         line = refused(*words)
-    assert "was begun otherwise: models: " in line
+    assert "was begun otherwise: models." in line
 
 
 def test_it_does_not_go_on_with_another_model(words: list[str | Path], tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ def test_it_does_not_go_on_with_another_model(words: list[str | Path], tmp_path:
     del manifest["models"]["brevity"]
     (tmp_path / "out.jsonl.manifest.json").write_text(json.dumps(manifest))
     line = refused(*words, "--out", tmp_path / "out.jsonl")
-    assert "was begun otherwise: models: " in line
+    assert "was begun otherwise: models." in line

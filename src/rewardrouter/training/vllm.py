@@ -74,11 +74,14 @@ class VllmGenerator:
         adapter = self._adapters.send(model, step)
 
         async def ask(prompt: PolicyPrompt) -> list[dict[str, Any]]:
-            request = self._request(adapter, prompt, ends, step)
+            request, loads = self._request(adapter, prompt, ends, step), self._adapters.loads
             try:
                 return await self._server.complete(request)
             except VllmError as error:
-                if not error.refused or not await self._adapters.load_if_lost(adapter):
+                if not error.refused:
+                    raise
+                # Another prompt's request may have had it loaded again meanwhile.
+                if not await self._adapters.load_if_lost(adapter) and loads == self._adapters.loads:
                     raise
                 return await self._server.complete(request)
 
@@ -163,6 +166,8 @@ class _Adapters:
         self._server, self._folder = server, folder
         self._held: list[str] = []
         """Names of adapters that server or folder may hold, the newest last."""
+        self.loads = 0
+        """How often the server was made to load one."""
 
     def send(self, model: PreTrainedModel, step: int) -> str:
         """Return the name under which the server has the adapter as it is now."""
@@ -180,6 +185,7 @@ class _Adapters:
         lost = name not in await self._server.models()
         if lost:
             await self._server.load_adapter(name, str(self._folder / name))
+            self.loads += 1
         return lost
 
     def close(self) -> None:
