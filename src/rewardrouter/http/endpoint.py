@@ -69,6 +69,8 @@ class RequestError(Exception):
         """Whether it gave an answer, which cannot be used."""
         self.unusable = False
         """Whether that answer is of the protocol's language, and says no more than it said."""
+        self.refused = False
+        """Whether the server said no (a status from 400 on, of the client's): the same again has no better answer."""
         self.seconds = 0.0
 
     @property
@@ -239,7 +241,9 @@ class Endpoint:
         if status in self._hints:
             said += f"; {self._hints[status]}"
         served = 400 <= status < 500 and status not in _MISCONFIGURED
-        return self._error(said, served=served, content=status in _CONTENT_REFUSED)
+        error = self._error(said, served=served, content=status in _CONTENT_REFUSED)
+        error.refused = 400 <= status < 500
+        return error
 
     def _read(self, body: bytes, read: Callable[[Any], T]) -> T:
         try:

@@ -147,9 +147,9 @@ class VllmServer:
             except RequestError as error:
                 failed = failed or time.monotonic()
                 left = failed + patience - time.monotonic()
-                if error.served or error.answered or left <= 0:
+                if error.refused or error.answered or left <= 0:
                     waited = f", waited for {patience:g} s" if left <= 0 < patience else ""
-                    raise VllmError(f"{error}{waited}", refused=error.served) from error
+                    raise VllmError(f"{error}{waited}", refused=error.refused) from error
                 self._tell(str(error), left)
             await asyncio.sleep(min(wait, left))
             wait = min(2 * wait, _LONGEST_WAIT)
