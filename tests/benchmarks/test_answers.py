@@ -87,6 +87,26 @@ def test_the_gold_answer_is_not_the_policys(tmp_path: Path) -> None:
         read_answers(file, "gsm8k", questions)
 
 
+@pytest.mark.parametrize(
+    ("options", "gold", "written"),
+    [
+        ((), "so\n#### 2,125", ["2125", "2,125", "2125.0", "$2,125", "####2125", "so #### 2,125\n"]),
+        (("Paris", "Berlin"), "B", ["B", "b", "(B)", "B.", "Berlin", "B. Berlin", "(B) Berlin"]),
+    ],
+)
+def test_the_gold_answer_is_known_however_it_is_written(
+    options: tuple[str, ...], gold: str, written: list[str], tmp_path: Path
+) -> None:
+    question = Question("7", "c", ("One?",), 0.0, references=(gold,), options=options)
+    for text in written:
+        row = {"question": "One?", "model_output": "no", "answer": text}
+        with pytest.raises(DataError, match="answer holds the right answers of task itself"):
+            read_answers(write_lines(tmp_path / "a.jsonl", [row]), "task", [question])
+    for text in ("The answer is B, which is Berlin: 2125.", "A", "2126"):
+        file = write_lines(tmp_path / "a.jsonl", [{"question": "One?", "answer": text}])
+        assert read_answers(file, "task", [question]) == {"7": Answer((text,))}
+
+
 def test_csv_files_have_a_header(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('id,output\n7,"a, or so"\n8,b\n')
     assert read_answers(str(tmp_path / "a.csv"), "task", QUESTIONS)["7"] == Answer(("a, or so",))

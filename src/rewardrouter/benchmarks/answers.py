@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewardrouter.benchmarks.options import LETTERS, settled_option
 from rewardrouter.benchmarks.questions import Question, Row, read_source
 from rewardrouter.errors import DataError
 from rewardrouter.files import write_text_atomically
+from rewardrouter.reward_models.verifiers.checks import ANSWER, exact
 from rewardrouter.thoughts import answer_of
 
 _IDS = ("id", "question_id", "uid")
@@ -135,12 +138,26 @@ def _question_text(row: Row) -> list[str]:
 
 
 def _is_gold(question: Question, row: Row) -> bool:
-    given = str(row.get(_GOLD)).strip()
+    """Return whether a row's ``answer`` is the right one and nothing else, however that is written."""
     if question.options and any(name in row for name in ("choices", "options", "A")):
         return True  # the question's own row
-    return any(
-        given == one.strip() or given == one.rpartition("####")[2].strip() for one in question.references
-    )
+    given = " ".join(str(row.get(_GOLD)).split())
+    bare = given.rpartition("####")[2].strip()
+    for reference in question.references:
+        gold = reference.rpartition("####")[2].strip()
+        if given == " ".join(reference.split()) or bare == gold:
+            return True
+        if question.options:  # a letter, its option, or both
+            option = question.options[LETTERS.index(gold)]
+            listed = re.sub(rf"^\W*{gold}\W+", "", bare, flags=re.IGNORECASE)
+            if any(
+                settled_option(text, question.options) == gold and len(text) <= len(option) + 4
+                for text in (bare, listed)
+            ):
+                return True
+        elif bare and not re.search(r"[^\W\d]", bare) and exact(bare, {ANSWER: gold}):
+            return True
+    return False
 
 
 def _answer(source: str, question: Question, row: Row, columns: Sequence[str]) -> Answer:
