@@ -91,6 +91,7 @@ def test_thoughts_are_not_checked() -> None:
         ("A", None),
         (None, "response B: its thoughts do not end"),
     ]
+    assert [one.repeats for one in found] == [False, False, True]
 
 
 def test_the_column_is_the_users_to_name() -> None:

@@ -21,6 +21,8 @@ from rewardrouter.reward_models.verifiers.workers import Checked, CheckWorkers
 from rewardrouter.thoughts import answer_of
 from rewardrouter.verdicts import Verdict
 
+_UNENDED = "its thoughts do not end"
+
 
 class VerifierRewardModel:
     """Scores each response by a check: 1 for right, 0 for wrong, or the number that the check gives.
@@ -114,7 +116,7 @@ class VerifierRewardModel:
         """Return what a process is sent, or why it is sent nothing."""
         said = answer_of(as_text(response))
         if said is None:
-            return Checked(None, "its thoughts do not end")
+            return Checked(None, _UNENDED)
         row: Mapping[str, Any] = dict(pair.metadata)
         if self.config.built_in:
             gold, column = pair.metadata.get(self.config.answer), self.config.answer
@@ -134,7 +136,10 @@ class VerifierRewardModel:
     def _verdict(self, a: Checked, b: Checked, seconds: float) -> Verdict:
         for side, checked in (("A", a), ("B", b)):
             if checked.error is not None:
-                return Verdict.failed(self.name, f"response {side}: {checked.error}", seconds)
+                repeats = checked.error == _UNENDED
+                return Verdict.failed(
+                    self.name, f"response {side}: {checked.error}", seconds, repeats=repeats
+                )
         return Verdict.from_scores(self.name, a.value, b.value, seconds)
 
 
