@@ -26,6 +26,9 @@ from rewardrouter.thoughts import answer_of, answer_start, opens_thoughts
         ("<think>a</think> 4 <think>wait", None),
         ("The response writes `<think>` first. 5", "The response writes `<think>` first. 5"),
         ('<think>it ends with "</think>" there', None),
+        ('<think>Maybe "B"</think> A.', " A."),
+        ("<think>hm `x`</think>3", "3"),
+        ('maybe "yes"</think> no', " no"),
         ("", ""),
     ],
 )

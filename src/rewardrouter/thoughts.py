@@ -21,9 +21,9 @@ _PAIRS = (
     (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
     (r"<\|channel\|>\s*(?:analysis|thought)", r"<\|channel\|>\s*final\s*<\|message\|>"),  # gpt-oss
 )
-_QUOTE = r"(?<![`'\"“‘])"
+_QUOTES = ("``", "''", '""', "“”", "‘’")
 _MARK = re.compile(
-    "|".join(f"(?P<open{i}>{_QUOTE}{a})|(?P<close{i}>{_QUOTE}{b})" for i, (a, b) in enumerate(_PAIRS)),
+    "|".join(f"(?P<open{i}>{a})|(?P<close{i}>{b})" for i, (a, b) in enumerate(_PAIRS)),
     re.IGNORECASE,
 )
 
@@ -40,6 +40,8 @@ def answer_start(text: str, *, opened: bool = False) -> int | None:
     """
     start = 0
     for mark in _MARK.finditer(text):
+        if text[mark.start() - 1 : mark.start()] + text[mark.end() : mark.end() + 1] in _QUOTES:
+            continue
         opened = mark.lastgroup is not None and mark.lastgroup.startswith("open")
         if not opened:
             start = mark.end()
